@@ -1,0 +1,1 @@
+//! A long-lived host for native plugins.

@@ -1,0 +1,225 @@
+//! The contract: the types that host and plugin are both compiled against.
+//!
+//! A plugin's library exports one symbol, [`EXPORTED_HEADER`], from which the host reaches the [`PluginModule`] after
+//! checking its layout. The module makes one [`PluginObject`]; everything the host ever asks of the plugin is a method
+//! of it, and everything the plugin ever asks of the host is a method of the [`HostServices`] it was given.
+//!
+//! # Rules
+//! 1. Fields and methods are only appended, each addition with a new [`CONTRACT_LEVEL`]; none is changed or removed.
+//! 2. Whatever a plugin returns lives in the plugin's library: the host copies it and drops it before the call's lease
+//!    ends. Whatever the host passes is borrowed for the call, but for the services, which the plugin owns.
+//! 3. No panic crosses: each side catches its own and answers with a [`Fault`].
+//! 4. `&self` methods may be called from any number of threads at once; `&mut self` methods are called alone.
+
+use abi_stable::{
+    StableAbi,
+    library::RootModule,
+    package_version_strings, sabi_trait,
+    sabi_types::VersionStrings,
+    std_types::{RBox, RResult, RSlice, RStr, RString, RVec},
+};
+use std::fmt;
+
+/// The number of this contract. It rises whenever a field or a method is appended.
+pub const CONTRACT_LEVEL: u32 = 1;
+
+/// The symbol a plugin's library exports: a static [`abi_stable::library::LibHeader`].
+pub const EXPORTED_HEADER: &str = "plugin_api_header";
+
+/// The format of by-name arguments and results: JSON text in UTF-8.
+pub const FORMAT_JSON: u32 = 1;
+
+/// What kind of [`Fault`] it is, as a number that later levels may add to.
+#[repr(transparent)]
+#[derive(StableAbi, Clone, Copy, PartialEq, Eq)]
+pub struct FaultKind(u32);
+
+macro_rules! fault_kinds {
+    ($($number:literal $constant:ident $word:literal $doc:literal;)*) => {
+        impl FaultKind {
+            $(#[doc = $doc] pub const $constant: FaultKind = FaultKind($number);)*
+
+            /// The word for this kind, as it stands in answers and logs.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self.0 {
+                    $($number => $word,)*
+                    _ => "unknown",
+                }
+            }
+        }
+    };
+}
+
+fault_kinds! {
+    1 REFUSED "refused" "The author's method returned `Err`.";
+    2 BAD_ARGUMENTS "bad_arguments" "The arguments do not fit the method.";
+    3 PANICKED "panicked" "The plugin's code panicked.";
+    4 UNKNOWN_METHOD "unknown_method" "The plugin has no such method.";
+    5 STATE "state" "A snapshot could not be made, migrated or restored.";
+    6 UNKNOWN_PLUGIN "unknown_plugin" "The host has no plugin of that name.";
+    7 NOT_SERVING "not_serving" "The plugin is known but not serving now.";
+    8 BUSY "busy" "The call waited too long to be let in; it was not executed.";
+    9 UNAVAILABLE "unavailable" "The host does not offer this service here and now (during vetting or a handover, say).";
+    10 TIMED_OUT "timed_out" "The call did not end in time; its outcome is unknown.";
+}
+
+impl fmt::Debug for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Why something asked across the boundary was not done.
+#[repr(C)]
+#[derive(StableAbi, Debug, Clone)]
+pub struct Fault {
+    /// What kind of failure.
+    pub kind: FaultKind,
+    /// The failure in words, in UTF-8, without a full stop.
+    pub message: RString,
+}
+
+impl Fault {
+    /// A fault of this kind, with this message.
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        let message: String = message.into();
+        Fault {
+            kind,
+            message: message.into(),
+        }
+    }
+}
+
+/// The result of everything that is asked across the boundary.
+pub type Answer<T> = RResult<T, Fault>;
+
+/// The trait objects, in a module of their own for the lints that their attribute's output needs.
+#[expect(
+    non_local_definitions,
+    unsafe_code,
+    reason = "what sabi_trait 0.11.3 generates: impls inside a const, vtables behind unsafe"
+)]
+mod objects {
+    use super::{Answer, JobControlBox, JobObjectBox, RSlice, RStr, RVec, sabi_trait};
+
+    /// One living plugin, as the host holds it.
+    #[sabi_trait]
+    pub trait PluginObject: Send + Sync + 'static {
+        /// Calls the `&self` method with this index in the manifest. Arguments and result are in `format`.
+        fn call(&self, method: u32, format: u32, arguments: RSlice<'_, u8>) -> Answer<RVec<u8>>;
+
+        /// Calls the `&mut self` method with this index in the manifest.
+        fn call_exclusive(
+            &mut self,
+            method: u32,
+            format: u32,
+            arguments: RSlice<'_, u8>,
+        ) -> Answer<RVec<u8>>;
+
+        /// The state in the format of `schema`: the plugin's own number, or an older one that it can go down to.
+        fn snapshot(&self, schema: u32) -> Answer<RVec<u8>>;
+
+        /// Replaces the state by `snapshot`, which is in the format of `schema`: the plugin's own or an older one.
+        /// On a fault the object is of no further use.
+        fn restore(&mut self, schema: u32, snapshot: RSlice<'_, u8>) -> Answer<()>;
+
+        /// Gets hold of what is not state (connections, timers, jobs); the last thing before it serves.
+        fn attach(&mut self) -> Answer<()>;
+
+        /// Drops the author's value and lets go of the host's services. Nothing is called afterwards.
+        #[sabi(last_prefix_field)]
+        fn retire(&mut self) -> Answer<()>;
+    }
+
+    /// What a host does for a plugin. Every method may be called from any thread, at any time of the plugin's life.
+    #[sabi_trait]
+    pub trait HostServices: Send + Sync + 'static {
+        /// Writes one log record. `level`: 1 error, 2 warn, 3 info, 4 debug, 5 trace.
+        fn log(&self, level: u32, target: RStr<'_>, message: RStr<'_>);
+
+        /// Calls another plugin's method (or this one's own, through the gate) by name.
+        fn call(
+            &self,
+            plugin: RStr<'_>,
+            method: RStr<'_>,
+            format: u32,
+            arguments: RSlice<'_, u8>,
+        ) -> Answer<RVec<u8>>;
+
+        /// Runs a job on a thread of the host, from the moment this generation serves.
+        fn spawn(&self, name: RStr<'_>, job: JobObjectBox) -> Answer<()>;
+
+        /// Calls this plugin's own method after `delay` nanoseconds of serving, and then, if `period` is not 0, every
+        /// `period` nanoseconds. Gives the timer's number.
+        fn timer(
+            &self,
+            delay: u64,
+            period: u64,
+            method: RStr<'_>,
+            format: u32,
+            arguments: RSlice<'_, u8>,
+        ) -> Answer<u64>;
+
+        /// Stops a timer; one that is gone already is no fault.
+        fn stop_timer(&self, timer: u64);
+
+        /// Nanoseconds since 1970-01-01 00:00 UTC, by the host's clock.
+        fn now(&self) -> u64;
+
+        /// 64 random bits from the host.
+        #[sabi(last_prefix_field)]
+        fn random(&self) -> u64;
+    }
+
+    /// Work that a plugin has given to the host to run.
+    #[sabi_trait]
+    pub trait JobObject: Send + 'static {
+        /// Runs to the end. The host asks it to end through `control`.
+        #[sabi(last_prefix_field)]
+        fn run(&mut self, control: JobControlBox) -> Answer<()>;
+    }
+
+    /// How a running job learns that it should end.
+    #[sabi_trait]
+    pub trait JobControl: Send + Sync + 'static {
+        /// Whether the job should end now: its generation is on its way out.
+        fn cancelled(&self) -> bool;
+
+        /// Sleeps for that many nanoseconds, or until cancelled; says whether it was cancelled.
+        #[sabi(last_prefix_field)]
+        fn sleep(&self, nanoseconds: u64) -> bool;
+    }
+}
+
+pub use objects::{
+    HostServices, HostServices_TO, JobControl, JobControl_TO, JobObject, JobObject_TO,
+    PluginObject, PluginObject_TO,
+};
+
+/// A living plugin.
+pub type PluginObjectBox = PluginObject_TO<RBox<()>>;
+/// The services given to one plugin.
+pub type HostServicesBox = HostServices_TO<RBox<()>>;
+/// A job on its way to the host.
+pub type JobObjectBox = JobObject_TO<RBox<()>>;
+/// A running job's control.
+pub type JobControlBox = JobControl_TO<RBox<()>>;
+
+/// What a plugin's library offers: the root module, reached through [`EXPORTED_HEADER`].
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = PluginModuleRef, prefix_fields = PluginModulePrefix)))]
+#[sabi(missing_field(panic))]
+pub struct PluginModule {
+    /// Makes the plugin. It takes no exclusive resource: another generation may be serving.
+    #[sabi(last_prefix_field)]
+    pub create: extern "C" fn(HostServicesBox) -> Answer<PluginObjectBox>,
+}
+
+impl RootModule for PluginModuleRef {
+    abi_stable::declare_root_module_statics! {PluginModuleRef}
+    const BASE_NAME: &'static str = "plugin";
+    const NAME: &'static str = "plugin";
+    const VERSION_STRINGS: VersionStrings = package_version_strings!();
+}
