@@ -1,0 +1,161 @@
+//! The configuration: what an operator may set, with its defaults.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Everything an operator may set: `host.toml`, as read and defaulted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `[call]`: the listener for calls over HTTP.
+    pub call: CallConfig,
+    /// `[admin]`: the administration API on a TCP address.
+    pub admin: AdminConfig,
+    /// `[plugins]`: what holds for every plugin.
+    pub plugins: PluginsConfig,
+    /// `[plugin.NAME]`: what differs for one plugin, by its name.
+    pub plugin: BTreeMap<String, PluginConfig>,
+    /// `[log]`: what is logged, and how.
+    pub log: LogConfig,
+}
+
+/// `[call]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallConfig {
+    /// `listen`: the address; port 0 picks a free one. Default `127.0.0.1:7878`.
+    pub listen: SocketAddr,
+    /// `max_body`: the largest request body in bytes. Default 4 MiB.
+    pub max_body: u64,
+    /// `timeout`: how long a call may take before its caller is answered 504. Default 30 s.
+    pub timeout: Duration,
+    /// `threads`: threads that run calls. Default twice the processors, at least 4.
+    pub threads: usize,
+    /// `queue`: calls that may wait for a thread before further ones are answered 429. Default 1024.
+    pub queue: usize,
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AdminConfig {
+    /// `listen`: a TCP address for the administration API beside the socket. Default none.
+    pub listen: Option<SocketAddr>,
+    /// `token_file`: the file with the bearer token that the TCP address asks for; required with `listen`.
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[plugins]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginsConfig {
+    /// `dir`: the directory to watch, where the command line names none.
+    pub dir: Option<PathBuf>,
+    /// What holds for every plugin that has nothing of its own.
+    pub each: PluginConfig,
+}
+
+/// What may be set under `[plugins]` for all and under `[plugin.NAME]` for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginConfig {
+    /// `drain_deadline`: how long a swap waits for the calls inside. Default 5 s.
+    pub drain_deadline: Duration,
+    /// `on_drain_deadline`: what then. Default abort.
+    pub on_drain_deadline: OnDrainDeadline,
+    /// `removal_grace`: how long a file must be gone to count as removed. Default 250 ms.
+    pub removal_grace: Duration,
+    /// `on_removal`: what a removed file means. Default unload.
+    pub on_removal: OnRemoval,
+    /// `keep_artifacts`: artifacts kept for rollback. Default 5, at least 1.
+    pub keep_artifacts: usize,
+    /// `vet_timeout`: how long the examiner process may take. Default 10 s.
+    pub vet_timeout: Duration,
+    /// `handover_timeout`: how long each of create, snapshot, restore and attach may take. Default 10 s.
+    pub handover_timeout: Duration,
+    /// `max_generations`: living generations (serving and lingering) of one plugin. Default 16, at least 2.
+    pub max_generations: usize,
+}
+
+/// What a swap does when its drain deadline passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDrainDeadline {
+    /// `abort`: the incumbent serves on, and the artifact waits for the next attempt.
+    Abort,
+    /// `keep_trying`: it goes on trying.
+    KeepTrying,
+}
+
+/// What a removed file means for its plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRemoval {
+    /// `unload`: the plugin is unloaded.
+    Unload,
+    /// `keep`: it serves on.
+    Keep,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `filter`: directives as in `info,host=debug`. Default `info`.
+    pub filter: String,
+    /// `format`: Default text.
+    pub format: LogFormat,
+}
+
+/// How log records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `text`: for people.
+    Text,
+    /// `json`: one object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            call: CallConfig::default(),
+            admin: AdminConfig::default(),
+            plugins: PluginsConfig {
+                dir: None,
+                each: PluginConfig::default(),
+            },
+            plugin: BTreeMap::new(),
+            log: LogConfig {
+                filter: "info".to_owned(),
+                format: LogFormat::Text,
+            },
+        }
+    }
+}
+
+impl Default for CallConfig {
+    fn default() -> Self {
+        CallConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7878)),
+            max_body: 4 << 20,
+            timeout: Duration::from_secs(30),
+            threads: std::thread::available_parallelism().map_or(4, |n| (n.get() * 2).max(4)),
+            queue: 1024,
+        }
+    }
+}
+
+impl Default for PluginConfig {
+    fn default() -> Self {
+        PluginConfig {
+            drain_deadline: Duration::from_secs(5),
+            on_drain_deadline: OnDrainDeadline::Abort,
+            removal_grace: Duration::from_millis(250),
+            on_removal: OnRemoval::Unload,
+            keep_artifacts: 5,
+            vet_timeout: Duration::from_secs(10),
+            handover_timeout: Duration::from_secs(10),
+            max_generations: 16,
+        }
+    }
+}
+
+impl Config {
+    /// What holds for the plugin of this name.
+    #[must_use]
+    pub fn for_plugin(&self, name: &str) -> &PluginConfig {
+        self.plugin.get(name).unwrap_or(&self.plugins.each)
+    }
+}

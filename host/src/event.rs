@@ -1,0 +1,125 @@
+//! An event: everything that can happen in a host, as a closed list.
+
+use crate::{
+    report::{Departure, Trigger},
+    step::Step,
+};
+use serde::{Deserialize, Serialize};
+
+/// Something that happened, with its place in the order of events and its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number since the host started, from 1.
+    pub sequence: u64,
+    /// When: milliseconds since 1970.
+    pub time: u64,
+    /// What.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// Everything that can happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Happening {
+    /// The host began to work.
+    Started {
+        /// The watched directory, if any.
+        directory: Option<String>,
+    },
+    /// A file was noticed that is not to be loaded.
+    Ignored {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// A step of a journey was done.
+    StepDone {
+        /// The plugin, or the file while the plugin is unknown.
+        plugin: String,
+        /// The generation, once it has a number.
+        generation: Option<u64>,
+        /// The step.
+        step: Step,
+        /// What it took.
+        micros: u64,
+    },
+    /// A new generation serves.
+    Swapped {
+        /// The plugin.
+        plugin: String,
+        /// Its version.
+        version: String,
+        /// Its generation.
+        generation: u64,
+        /// The one it replaced.
+        replaced: Option<u64>,
+        /// What set it off.
+        trigger: Trigger,
+    },
+    /// A journey ended before its switch; what served serves on.
+    SwapFailed {
+        /// The plugin, or the file while the plugin is unknown.
+        plugin: String,
+        /// Where.
+        step: Step,
+        /// Why.
+        reason: String,
+    },
+    /// A plugin no longer serves.
+    Unloaded {
+        /// The plugin.
+        plugin: String,
+        /// The generation that served.
+        generation: u64,
+        /// What set it off.
+        trigger: Trigger,
+    },
+    /// What became of a retired generation.
+    Departed {
+        /// The plugin.
+        plugin: String,
+        /// The generation.
+        generation: u64,
+        /// What became of it.
+        #[serde(flatten)]
+        departure: Departure,
+    },
+    /// A `&mut self` method panicked, so that the state may be half changed.
+    Tainted {
+        /// The plugin.
+        plugin: String,
+        /// The generation.
+        generation: u64,
+        /// The method.
+        method: String,
+        /// The panic.
+        reason: String,
+    },
+    /// Something could not be kept, or an operator should know it.
+    Remark {
+        /// The plugin, if it is about one.
+        plugin: Option<String>,
+        /// What.
+        text: String,
+    },
+    /// An author's build began (`host dev`).
+    BuildStarted {
+        /// The packages.
+        packages: Vec<String>,
+    },
+    /// An author's build ended (`host dev`).
+    BuildDone {
+        /// Whether it succeeded.
+        success: bool,
+        /// The compiler's first error, if it did not.
+        reason: Option<String>,
+        /// What it took.
+        millis: u64,
+    },
+    /// The host takes no more calls and drains.
+    ShuttingDown,
+    /// The host has ended its work.
+    Stopped,
+}

@@ -1,0 +1,274 @@
+//! A report: what the host tells of a swap, a plugin, or itself. Plain data, shared by library, journal and surfaces.
+
+use crate::{artifact::Digest, step::Step};
+use plugin_api::manifest::{Manifest, Mode};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What became of a generation that was retired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "departure", rename_all = "snake_case")]
+pub enum Departure {
+    /// Its library is out of memory: verified in the process's mappings.
+    Unmapped,
+    /// Its library is still in memory, for this reason; a sweeper tries again.
+    Lingering {
+        /// What holds it, in words.
+        cause: String,
+    },
+}
+
+/// What vetting found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// It can be loaded, created, snapshot, restored and dropped.
+    Sound {
+        /// What it says of itself.
+        manifest: Box<Manifest>,
+        /// What its author should know all the same.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remarks: Vec<String>,
+    },
+    /// It is not a plugin for this host; the reason says what to do.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// It ended the examiner process.
+    Crashed {
+        /// The signal or exit code, and the last words on standard error.
+        reason: String,
+    },
+    /// The examiner process did not come back in time.
+    Silent {
+        /// How long it was given, and where it stood.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// The verdict's word.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Verdict::Sound { .. } => "sound",
+            Verdict::Refused { .. } => "refused",
+            Verdict::Crashed { .. } => "crashed",
+            Verdict::Silent { .. } => "silent",
+        }
+    }
+
+    /// The reason, unless it is sound.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Verdict::Sound { .. } => None,
+            Verdict::Refused { reason }
+            | Verdict::Crashed { reason }
+            | Verdict::Silent { reason } => Some(reason),
+        }
+    }
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepTime {
+    /// The step.
+    pub step: Step,
+    /// Microseconds of wall-clock time.
+    pub micros: u64,
+}
+
+/// What set a journey off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A file that appeared or changed in the watched directory.
+    Watch,
+    /// An operator's `load`.
+    Load,
+    /// An operator's `rollback`.
+    Rollback,
+    /// An operator's `unload`.
+    Unload,
+    /// A file that was removed from the watched directory.
+    Removal,
+    /// The start of the host: back to the last good artifact.
+    Start,
+    /// The end of the host.
+    Shutdown,
+}
+
+/// A swap that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwapReport {
+    /// The plugin.
+    pub plugin: String,
+    /// The version that serves now.
+    pub version: String,
+    /// The generation that serves now.
+    pub generation: u64,
+    /// The generation it replaced, if one was serving.
+    pub replaced: Option<u64>,
+    /// Whether the artifact was the serving one already, so that nothing was done.
+    pub unchanged: bool,
+    /// The digest of the artifact.
+    pub digest: Digest,
+    /// Bytes of state handed over.
+    pub state_bytes: Option<u64>,
+    /// What each step took.
+    pub steps: Vec<StepTime>,
+    /// What became of the replaced generation.
+    pub departure: Option<Departure>,
+    /// What could not be kept, and what else an operator should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
+}
+
+/// A plugin that was unloaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnloadReport {
+    /// The plugin.
+    pub plugin: String,
+    /// The generation that served.
+    pub generation: u64,
+    /// What became of it.
+    pub departure: Departure,
+    /// Whether its state was saved, to be restored when it is loaded again.
+    pub state_saved: bool,
+}
+
+/// How the end of a host went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShutdownReport {
+    /// Plugins whose state was saved.
+    pub saved: Vec<String>,
+    /// Plugins whose calls did not end in time, with who was inside; their state could not be saved.
+    pub out_of_time: Vec<String>,
+    /// Plugins whose state could not be saved for another reason.
+    pub failed: Vec<String>,
+}
+
+/// Where a plugin stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It answers calls.
+    Serving,
+    /// An operator unloaded it, or its file was removed.
+    Unloaded,
+    /// No artifact of it could be loaded yet.
+    Failed,
+}
+
+/// All about one plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub standing: Standing,
+    /// The generation that serves, if one does.
+    pub serving: Option<GenerationStatus>,
+    /// Generations that are retired and not yet unmapped.
+    pub lingering: Vec<LingeringStatus>,
+    /// The watched file it comes from, if any.
+    pub file: Option<PathBuf>,
+    /// The last artifact that was turned away, with the reason.
+    pub last_failure: Option<Failure>,
+    /// Calls that are inside now.
+    pub inside: Vec<Blocker>,
+}
+
+/// All about the generation that serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerationStatus {
+    /// Its number.
+    pub generation: u64,
+    /// The author's version.
+    pub version: String,
+    /// How its successor will take over.
+    pub mode: Mode,
+    /// The number of its state's format, if it has state.
+    pub schema: Option<u32>,
+    /// The digest of the author's file.
+    pub digest: Digest,
+    /// When it began to serve: milliseconds since 1970.
+    pub since: u64,
+    /// Whether a `&mut self` method panicked half-way, so that its state may be inconsistent.
+    pub tainted: bool,
+    /// Jobs of its that are running.
+    pub jobs: usize,
+    /// Its timers.
+    pub timers: usize,
+    /// What it says of itself.
+    pub manifest: Manifest,
+}
+
+/// A generation that is retired and not yet unmapped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LingeringStatus {
+    /// Its number.
+    pub generation: u64,
+    /// The author's version.
+    pub version: String,
+    /// What holds it.
+    pub cause: String,
+}
+
+/// An artifact that was turned away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When: milliseconds since 1970.
+    pub time: u64,
+    /// Where its journey ended.
+    pub step: Step,
+    /// Why.
+    pub reason: String,
+}
+
+/// A call that is inside, and so stands in the way of a drain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocker {
+    /// The method.
+    pub method: String,
+    /// The calling thread, by name or number.
+    pub thread: String,
+    /// How long it has been inside, in milliseconds.
+    pub age_millis: u64,
+    /// The generation it is inside of.
+    pub generation: u64,
+}
+
+/// All about the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostStatus {
+    /// The version of the host.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// The directory it watches, if any.
+    pub directory: Option<PathBuf>,
+    /// Where it keeps journal, artifacts and snapshots.
+    pub state_dir: PathBuf,
+    /// Whether the libc symbols are interposed, so that libraries can be unmapped; if not, why not.
+    pub interposition: Result<(), String>,
+    /// Whether it is on its way out.
+    pub shutting_down: bool,
+    /// Its plugins.
+    pub plugins: Vec<PluginStatus>,
+    /// Files of the watched directory that are ignored, with the reason.
+    pub ignored: Vec<IgnoredFile>,
+}
+
+/// A file of the watched directory that is not loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IgnoredFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
