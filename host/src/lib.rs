@@ -4,6 +4,8 @@ pub mod artifact;
 pub mod config;
 mod error;
 pub mod event;
+#[expect(dead_code, reason="wip")]
+mod foreign;
 mod host;
 pub mod journal;
 pub mod report;
