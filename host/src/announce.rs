@@ -88,7 +88,13 @@ fn log(what: &Happening) {
             generation,
             replaced,
             ..
-        } => tracing::info!(plugin, version, generation, replaced, "a new generation serves"),
+        } => tracing::info!(
+            plugin,
+            version,
+            generation,
+            replaced,
+            "a new generation serves"
+        ),
         Happening::SwapFailed {
             plugin,
             step,
@@ -106,7 +112,11 @@ fn log(what: &Happening) {
                 tracing::debug!(plugin, generation, "the retired generation is unmapped");
             }
             crate::report::Departure::Lingering { cause } => {
-                tracing::warn!(plugin, generation, "the retired generation lingers: {cause}");
+                tracing::warn!(
+                    plugin,
+                    generation,
+                    "the retired generation lingers: {cause}"
+                );
             }
         },
         Happening::Tainted {

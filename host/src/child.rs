@@ -122,7 +122,10 @@ fn end(child: &mut Child, is_near: bool, deadline: Instant) -> Result<Option<Exi
 
 /// Reads the child's standard error to its end, and keeps the last of it.
 fn listen(child: &mut Child) -> Result<Receiver<String>> {
-    let mut stderr = child.stderr.take().context("the examiner has no standard error")?;
+    let mut stderr = child
+        .stderr
+        .take()
+        .context("the examiner has no standard error")?;
     let (give, take) = bounded(1);
     std::thread::Builder::new()
         .name("examiner-stderr".to_owned())

@@ -3,11 +3,7 @@
 //! While its generation is a candidate, jobs and timers are only taken down; they begin when it begins to serve. When it
 //! is retired they are cancelled, and what is asked then is refused.
 
-use crate::{
-    clock::Clock,
-    error::CallError,
-    hand,
-};
+use crate::{clock::Clock, error::CallError, hand};
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RSlice, RStr, RVec},
@@ -150,7 +146,8 @@ impl Desk {
                 if let (Some(host), Some(place)) =
                     (self.host.upgrade(), book.timers.get_mut(&number))
                 {
-                    *place = Some(self.begin_timer(&host, number, delay, period, method, arguments));
+                    *place =
+                        Some(self.begin_timer(&host, number, delay, period, method, arguments));
                 }
             }
         }
@@ -171,8 +168,12 @@ impl Desk {
         match started {
             Ok(_detached) => book.jobs.push(name),
             Err(error) => {
-                tracing::error!(plugin = &*self.plugin, generation = self.generation, job = &*name,
-                    "the job could not be started: {error}");
+                tracing::error!(
+                    plugin = &*self.plugin,
+                    generation = self.generation,
+                    job = &*name,
+                    "the job could not be started: {error}"
+                );
             }
         }
     }
@@ -180,8 +181,13 @@ impl Desk {
     fn run_job(self: &Arc<Self>, name: &str, mut job: JobObjectBox) {
         let control = JobControl_TO::from_value(Control(Arc::clone(self)), TD_Opaque);
         if let RResult::RErr(fault) = job.run(control) {
-            tracing::error!(plugin = &*self.plugin, generation = self.generation, job = name,
-                "the job failed: {}", fault.message.as_str());
+            tracing::error!(
+                plugin = &*self.plugin,
+                generation = self.generation,
+                job = name,
+                "the job failed: {}",
+                fault.message.as_str()
+            );
         }
     }
 

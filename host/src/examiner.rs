@@ -7,10 +7,7 @@
 use crate::{
     artifact::elf,
     desk,
-    foreign::{
-        instance::Candidate,
-        library::Library,
-    },
+    foreign::{instance::Candidate, library::Library},
     likeness,
     report::Verdict,
 };
@@ -50,10 +47,8 @@ pub(crate) enum Tells {
 /// [`HostBuilder::examiner`](crate::HostBuilder::examiner)).
 ///
 /// ```no_run
-/// fn main() {
-///     host::examiner();
-///     // The service begins here.
-/// }
+/// host::examiner();
+/// // The service begins here.
 /// ```
 pub fn examiner() {
     let mut arguments = std::env::args_os().skip(1);
@@ -67,7 +62,10 @@ pub fn examiner() {
         },
         None => 2,
     };
-    #[expect(clippy::exit, reason = "an examiner process ends here, whatever the program around it")]
+    #[expect(
+        clippy::exit,
+        reason = "an examiner process ends here, whatever the program around it"
+    )]
     std::process::exit(status);
 }
 
@@ -80,9 +78,8 @@ fn examine_for_parent(artifact: &Path) -> Result<()> {
             maximum: Some(0),
         },
     );
-    let _kept = rustix::process::set_parent_process_death_signal(Some(
-        rustix::process::Signal::KILL,
-    ));
+    let _kept =
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let stdin = std::io::stdin().as_fd().try_clone_to_owned()?;
     let mut parent = UnixStream::from(stdin);
     let mut tell = |tells: &Tells| -> Result<()> {
@@ -99,10 +96,7 @@ fn examine_for_parent(artifact: &Path) -> Result<()> {
 }
 
 /// Gives the verdict, and whether it depends on nothing but the artifact.
-fn examine(
-    artifact: &Path,
-    stage: &mut dyn FnMut(&str) -> Result<()>,
-) -> Result<(Verdict, bool)> {
+fn examine(artifact: &Path, stage: &mut dyn FnMut(&str) -> Result<()>) -> Result<(Verdict, bool)> {
     let refused = |reason: String| Verdict::Refused { reason };
     stage("reading its manifest")?;
     let bytes = std::fs::read(artifact).context("reading the staged copy")?;

@@ -358,9 +358,15 @@ mod tests {
     fn closing_waits_for_those_inside_and_names_them_when_the_deadline_passes() {
         let gate = gate_on(1);
         let (leave, thread) = visitor(&gate);
-        let inside = gate.close(Instant::now() + SOON, SOON).err().expect("somebody is inside");
+        let inside = gate
+            .close(Instant::now() + SOON, SOON)
+            .err()
+            .expect("somebody is inside");
         assert_eq!(inside.len(), 1);
-        assert_eq!((&*inside[0].thread, inside[0].method, inside[0].tenant), ("visitor", Some(3), 1));
+        assert_eq!(
+            (&*inside[0].thread, inside[0].method, inside[0].tenant),
+            ("visitor", Some(3), 1)
+        );
         assert_eq!(gate.enter(SOON).expect("open again").tenant().number(), 1);
         drop(leave);
         thread.join().expect("the visitor leaves");
@@ -370,7 +376,9 @@ mod tests {
     #[test]
     fn callers_of_a_closed_gate_enter_what_stands_behind_it_afterwards() {
         let gate = gate_on(1);
-        let closed = gate.close(Instant::now() + LONG, SOON).expect("nobody is inside");
+        let closed = gate
+            .close(Instant::now() + LONG, SOON)
+            .expect("nobody is inside");
         let waiting = {
             let gate = Arc::clone(&gate);
             std::thread::spawn(move || gate.enter(LONG).map(|lease| lease.tenant().number()))
@@ -384,7 +392,10 @@ mod tests {
     #[test]
     fn dropping_a_closed_gate_opens_it_on_the_tenant_of_before() {
         let gate = gate_on(1);
-        drop(gate.close(Instant::now() + LONG, SOON).expect("nobody is inside"));
+        drop(
+            gate.close(Instant::now() + LONG, SOON)
+                .expect("nobody is inside"),
+        );
         assert_eq!(gate.enter(SOON).expect("open").tenant().number(), 1);
     }
 

@@ -71,7 +71,7 @@ impl Hand {
         });
         self.tasks.try_send(task).map_err(|_| Stuck)?;
         take.recv_timeout(limit)
-            .map_err(|RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected| Stuck)
+            .map_err(|(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)| Stuck)
     }
 }
 

@@ -126,7 +126,10 @@ fn place(path: &[String]) -> String {
 fn brief(value: &Value) -> String {
     let mut text = value.to_string();
     if text.len() > 60 {
-        let end = (0..=60).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        let end = (0..=60)
+            .rev()
+            .find(|end| text.is_char_boundary(*end))
+            .unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }
@@ -149,7 +152,9 @@ mod tests {
                 serde_json::Value::String(s) => Value::from(s.as_str()),
                 serde_json::Value::Array(a) => Value::Array(a.iter().map(convert).collect()),
                 serde_json::Value::Object(o) => Value::Map(
-                    o.iter().map(|(k, v)| (Value::from(k.as_str()), convert(v))).collect(),
+                    o.iter()
+                        .map(|(k, v)| (Value::from(k.as_str()), convert(v)))
+                        .collect(),
                 ),
             }
         }
@@ -161,7 +166,8 @@ mod tests {
     #[test]
     fn a_state_with_another_field_holds_the_one_without() {
         let before = pack(&serde_json::json!({"total": 7, "by": {"a": [1, 2]}}));
-        let after = pack(&serde_json::json!({"by": {"b": 1, "a": [1, 2]}, "new": null, "total": 7}));
+        let after =
+            pack(&serde_json::json!({"by": {"b": 1, "a": [1, 2]}, "new": null, "total": 7}));
         assert_eq!(holds(&before, &after), Ok(()));
         assert_eq!(holds(&after, &before), Err("`by.b` was lost".to_owned()));
     }
@@ -170,7 +176,10 @@ mod tests {
     fn what_changed_is_named_by_its_place() {
         let before = pack(&serde_json::json!({"by": {"a": [1, 2]}}));
         let after = pack(&serde_json::json!({"by": {"a": [1, 3]}}));
-        assert_eq!(holds(&before, &after), Err("`by.a.1` was 2 and is 3".to_owned()));
+        assert_eq!(
+            holds(&before, &after),
+            Err("`by.a.1` was 2 and is 3".to_owned())
+        );
         let shorter = pack(&serde_json::json!({"by": {"a": [1]}}));
         assert_eq!(
             holds(&before, &shorter),
@@ -185,9 +194,15 @@ mod tests {
         let other: Vec<u32> = one.iter().rev().copied().collect();
         assert_eq!(holds(&pack(&one), &pack(&other)), Ok(()));
         let maps = |order: &[i32]| -> Vec<BTreeMap<String, i32>> {
-            order.iter().map(|n| BTreeMap::from([("n".to_owned(), *n)])).collect()
+            order
+                .iter()
+                .map(|n| BTreeMap::from([("n".to_owned(), *n)]))
+                .collect()
         };
-        assert_eq!(holds(&pack(&maps(&[1, 2, 3])), &pack(&maps(&[3, 1, 2]))), Ok(()));
+        assert_eq!(
+            holds(&pack(&maps(&[1, 2, 3])), &pack(&maps(&[3, 1, 2]))),
+            Ok(())
+        );
         assert!(holds(&pack(&maps(&[1, 2, 3])), &pack(&maps(&[3, 1, 1]))).is_err());
     }
 }

@@ -161,7 +161,9 @@ impl Sweeper {
             .spawn(move || {
                 loop {
                     let rung = rung.recv_timeout(ROUND);
-                    let Some(sweeper) = weak.upgrade() else { return };
+                    let Some(sweeper) = weak.upgrade() else {
+                        return;
+                    };
                     sweeper.round();
                     if rung == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
                         return;

@@ -24,7 +24,10 @@ pub(crate) struct Full;
 
 impl Workers {
     /// Starts `threads` workers, behind a queue of `queue` errands. Also gives their handles.
-    pub(crate) fn start(threads: usize, queue: usize) -> io::Result<(Workers, Vec<JoinHandle<()>>)> {
+    pub(crate) fn start(
+        threads: usize,
+        queue: usize,
+    ) -> io::Result<(Workers, Vec<JoinHandle<()>>)> {
         let (errands, waiting) = bounded(queue);
         let mut bells = Vec::new();
         let mut handles = Vec::new();
@@ -45,7 +48,7 @@ impl Workers {
     pub(crate) fn submit(&self, errand: Errand) -> Result<(), Full> {
         self.errands
             .try_send(errand)
-            .map_err(|TrySendError::Full(_) | TrySendError::Disconnected(_)| Full)
+            .map_err(|(TrySendError::Full(_) | TrySendError::Disconnected(_))| Full)
     }
 
     /// Makes every idle worker come by; a busy one does when its call has ended.

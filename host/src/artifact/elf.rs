@@ -2,7 +2,7 @@
 
 use object::{
     Endianness, FileKind,
-    elf::{DF_1_NODELETE, DT_FLAGS_1, ET_DYN, FileHeader64},
+    elf::{DF_1_NODELETE, DT_FLAGS_1, ET_DYN, FileHeader64, Machine, NoteType},
     read::elf::{Dyn, FileHeader, ProgramHeader},
 };
 use plugin_api::{
@@ -39,7 +39,8 @@ pub(crate) fn manifest(bytes: &[u8]) -> Result<Manifest, Unfit> {
     let (header, endian) = complete(bytes)?;
     let text = note(header, endian, bytes)?.ok_or_else(|| {
         Unfit::Stranger(
-            "it carries no manifest; a plugin has #[plugin_api::plugin] on an impl block".to_owned(),
+            "it carries no manifest; a plugin has #[plugin_api::plugin] on an impl block"
+                .to_owned(),
         )
     })?;
     let refused = |name: Option<&str>, reason: String| Unfit::Refused {
@@ -136,8 +137,9 @@ fn complete(bytes: &[u8]) -> Result<(&Header, Endianness), Unfit> {
         return Err(Unfit::Refused {
             name: None,
             reason: format!(
-                "it is built for another machine (ELF machine {machine}, this one is {}): build it for {}",
-                own_machine(),
+                "it is built for another machine (ELF machine {}, this one is {}): build it for {}",
+                machine.0,
+                own_machine().0,
                 std::env::consts::ARCH
             ),
         });
@@ -145,7 +147,7 @@ fn complete(bytes: &[u8]) -> Result<(&Header, Endianness), Unfit> {
     Ok((header, endian))
 }
 
-fn own_machine() -> u16 {
+fn own_machine() -> Machine {
     if cfg!(target_arch = "x86_64") {
         object::elf::EM_X86_64
     } else if cfg!(target_arch = "aarch64") {
@@ -169,7 +171,7 @@ fn note<'data>(
             continue;
         };
         while let Ok(Some(note)) = notes.next() {
-            if note.name() == NOTE_OWNER.as_bytes() && note.n_type(endian) == NOTE_TYPE {
+            if note.name() == NOTE_OWNER.as_bytes() && note.n_type(endian) == NoteType(NOTE_TYPE) {
                 return Ok(Some(note.desc()));
             }
         }
@@ -189,7 +191,7 @@ pub(crate) fn clear_nodelete(bytes: &mut [u8]) -> bool {
         return false;
     };
     let flags = u64::from_ne_bytes(*word);
-    let cleared = flags & !u64::from(DF_1_NODELETE);
+    let cleared = flags & !DF_1_NODELETE.0;
     *word = cleared.to_ne_bytes();
     flags != cleared
 }
@@ -203,7 +205,7 @@ fn flags_1(bytes: &[u8]) -> Option<usize> {
         };
         let index = entries
             .iter()
-            .position(|entry| entry.tag32(endian) == Some(DT_FLAGS_1))?;
+            .position(|entry| entry.tag(endian) == DT_FLAGS_1)?;
         let entry = size_of::<object::elf::Dyn64<Endianness>>();
         return usize::try_from(program.p_offset(endian))
             .ok()
@@ -212,14 +214,16 @@ fn flags_1(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_beginning_of_an_elf_file_is_incomplete_and_other_text_is_a_stranger() {
-        assert!(matches!(manifest(b"\x7fELF\x02\x01"), Err(Unfit::Incomplete(_))));
+        assert!(matches!(
+            manifest(b"\x7fELF\x02\x01"),
+            Err(Unfit::Incomplete(_))
+        ));
         assert!(matches!(manifest(b""), Err(Unfit::Incomplete(_))));
         assert!(matches!(manifest(b"hello, world"), Err(Unfit::Stranger(_))));
         assert!(matches!(manifest(&[0; 4096]), Err(Unfit::Stranger(_))));
@@ -230,7 +234,10 @@ mod tests {
         let program = std::env::current_exe().expect("this program has a path");
         let bytes = std::fs::read(program).expect("this program can be read");
         assert!(matches!(manifest(&bytes), Err(Unfit::Stranger(_))));
-        assert!(matches!(manifest(&bytes[..bytes.len() / 2]), Err(Unfit::Incomplete(_))));
+        assert!(matches!(
+            manifest(&bytes[..bytes.len() / 2]),
+            Err(Unfit::Incomplete(_))
+        ));
     }
 
     #[test]

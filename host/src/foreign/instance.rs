@@ -13,9 +13,7 @@ use super::{
 use abi_stable::std_types::{RResult, RSlice, RVec};
 use anyhow::{Result, anyhow};
 use parking_lot::RwLock;
-use plugin_api::contract::{
-    Answer, FORMAT_JSON, Fault, HostServicesBox, PluginObjectBox,
-};
+use plugin_api::contract::{Answer, FORMAT_JSON, Fault, HostServicesBox, PluginObjectBox};
 use std::{cell::UnsafeCell, fmt, time::Duration};
 
 /// A fault as the host keeps it: copied out of the plugin's library.
@@ -257,7 +255,8 @@ fn in_words(hold: &Hold) -> String {
         Hold::Threads(1) => "1 thread that it started is alive".to_owned(),
         Hold::Threads(count) => format!("{count} threads that it started are alive"),
         Hold::Entries(1) => {
-            "1 value of a thread-local of its waits on a thread that has not called since".to_owned()
+            "1 value of a thread-local of its waits on a thread that has not called since"
+                .to_owned()
         }
         Hold::Entries(count) => format!(
             "{count} values of thread-locals of its wait on threads that have not called since"

@@ -266,8 +266,14 @@ pub(crate) fn in_force() -> Result<(), String> {
             c"__cxa_thread_atexit_impl",
             __cxa_thread_atexit_impl as *const () as usize,
         ),
-        (c"pthread_key_create", pthread_key_create as *const () as usize),
-        (c"pthread_key_delete", pthread_key_delete as *const () as usize),
+        (
+            c"pthread_key_create",
+            pthread_key_create as *const () as usize,
+        ),
+        (
+            c"pthread_key_delete",
+            pthread_key_delete as *const () as usize,
+        ),
         (c"pthread_create", pthread_create as *const () as usize),
     ];
     for (name, address) in ours {
@@ -421,7 +427,11 @@ mod real {
         // SAFETY: `name` ends in a zero byte; the pseudo-handle asks for the next definition.
         let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) } as usize;
         // Without the real function there is no way on: the C library always has it.
-        assert!(found != 0, "the C library has no {}", name.to_string_lossy());
+        assert!(
+            found != 0,
+            "the C library has no {}",
+            name.to_string_lossy()
+        );
         kept.store(found, Ordering::Relaxed);
         found
     }
@@ -459,8 +469,7 @@ mod real {
         key: *mut libc::pthread_key_t,
         destructor: Option<Destructor>,
     ) -> c_int {
-        type Function =
-            unsafe extern "C" fn(*mut libc::pthread_key_t, Option<Destructor>) -> c_int;
+        type Function = unsafe extern "C" fn(*mut libc::pthread_key_t, Option<Destructor>) -> c_int;
         static KEPT: AtomicUsize = AtomicUsize::new(0);
         let address = next(c"pthread_key_create", &KEPT);
         // SAFETY: The C library's function of this name has this type.

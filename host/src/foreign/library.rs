@@ -158,11 +158,13 @@ fn check(handle: &Handle, staged: &Path) -> Result<PluginModuleRef> {
     let globals = CheckingGlobals::new();
     let ours = <PluginModuleRef as StableAbi>::LAYOUT;
     if let Err(error) = check_layout_compatibility_with_globals(ours, theirs, &globals) {
-        bail!("its contract has another layout than the host's; rebuild it against this plugin-api: {error}");
+        bail!(
+            "its contract has another layout than the host's; rebuild it against this plugin-api: {error}"
+        );
     }
     drop(globals);
-    header
-        .init_root_module_with_unchecked_layout()
+    // SAFETY: The layout was just found compatible with that of `PluginModuleRef`.
+    unsafe { header.init_root_module_with_unchecked_layout::<PluginModuleRef>() }
         .map_err(|error| anyhow!("its module could not be reached: {error}"))
 }
 
@@ -206,7 +208,9 @@ unsafe extern "C" fn visit(
     // SAFETY: The description holds that many program headers, valid during this call.
     let headers =
         unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
-    let loads = headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+    let loads = headers
+        .iter()
+        .filter(|header| header.p_type == libc::PT_LOAD);
     let base = info.dlpi_addr as usize;
     let start = loads.clone().map(|load| base + load.p_vaddr as usize).min();
     let end = loads

@@ -61,14 +61,21 @@ mod tests {
 
     #[test]
     fn a_line_of_the_list_is_read_with_spaces_in_the_path() {
-        let line = Line::parse("7f00-7f01 r-xp 00001000 fe:00 4711       /a b/c.so").expect("parses");
-        assert_eq!((line.permissions, line.inode, line.path), ("r-xp", 4711, "/a b/c.so"));
+        let line =
+            Line::parse("7f00-7f01 r-xp 00001000 fe:00 4711       /a b/c.so").expect("parses");
+        assert_eq!(
+            (line.permissions, line.inode, line.path),
+            ("r-xp", 4711, "/a b/c.so")
+        );
     }
 
     #[test]
     fn this_program_is_mapped_and_a_stranger_is_not() {
         let program = std::env::current_exe().expect("this program has a path");
         assert!(of(&program).expect("the list can be read").executable);
-        assert_eq!(of(Path::new("/no/such/file")).expect("the list can be read"), Mapped::default());
+        assert_eq!(
+            of(Path::new("/no/such/file")).expect("the list can be read"),
+            Mapped::default()
+        );
     }
 }

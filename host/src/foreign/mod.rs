@@ -4,7 +4,10 @@
 //! library is kept from holding of it ([`interpose`]). Outside, nobody uses `libloading` or a raw address. This module
 //! knows nothing of slots, gates or journeys.
 
-#[expect(unsafe_code, reason = "shares an object between callers behind its own lock")]
+#[expect(
+    unsafe_code,
+    reason = "shares an object between callers behind its own lock"
+)]
 pub(crate) mod instance;
 #[expect(unsafe_code, reason = "stands in for functions of the C library")]
 pub(crate) mod interpose;

@@ -74,3 +74,14 @@ pub(crate) fn close<'a, Ticket>(
         std::thread::sleep(Duration::from_millis(100));
     }
 }
+
+/// In overlap mode: waits until no call is inside the replaced generation, or until the deadline has passed. What is
+/// inside then makes the generation linger.
+pub(crate) fn wait_out(slot: &Slot, generation: u64, deadline: Duration) {
+    let until = Instant::now() + deadline;
+    let mut pause = Duration::from_micros(100);
+    while slot.gate.is_inside(generation) && Instant::now() < until {
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}

@@ -15,7 +15,7 @@ use crate::{
     journal::SavedState,
     likeness,
 };
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use plugin_api::manifest::Encoding;
 use std::{sync::Arc, time::Duration};
 
@@ -50,20 +50,28 @@ pub(crate) fn hand_over(
     let state = match (origin, schema) {
         (Origin::Nothing, _) => None,
         (Origin::Incumbent(incumbent), schema) => snapshot(&incumbent, schema, limit)?,
-        (Origin::Saved(saved), Some(_)) => Some(saved),
-        (Origin::Saved(saved), None) => bail!(
-            "it has no state, and a state of schema {} was saved for it; load a version that has one",
-            saved.schema
-        ),
+        // From now on calls come after it.
+        (Origin::Saved(saved), Some(_)) => Some(SavedState {
+            is_final: false,
+            ..saved
+        }),
+        // It stays saved, for a version that has a use for it.
+        (Origin::Saved(_), None) => None,
     };
     if let (Some(state), Some(schema)) = (&state, schema) {
         restore(&mut drained.ticket, state, schema, limit)?;
     }
-    let attached = drained
-        .ticket
-        .ask(limit, "its `attach` has not returned", |candidate| candidate.attach());
-    attached.map_err(|error| told("attaching it", "`attach`", error, limit))?;
+    attach(&mut drained.ticket, limit)?;
     Ok(HandedOver { drained, state })
+}
+
+/// Lets the candidate get hold of what is not state. In overlap mode, all there is to hand over.
+pub(crate) fn attach(loaded: &mut Loaded, limit: Duration) -> Result<()> {
+    loaded
+        .ask(limit, "its `attach` has not returned", |candidate| {
+            candidate.attach()
+        })
+        .map_err(|error| told("attaching it", "`attach`", error, limit))
 }
 
 /// The incumbent's state, in the newest format that both know.
@@ -97,6 +105,10 @@ pub(crate) fn take_snapshot(
     schema: u32,
     limit: Duration,
 ) -> Result<Vec<u8>> {
+    ensure!(
+        !generation.snapshot_is_stuck(),
+        "an earlier snapshot of the incumbent has not returned yet"
+    );
     let hand = Hand::new(&generation.life.plugin).context("starting a thread for the snapshot")?;
     let theirs = Arc::clone(generation);
     generation.set_snapshot_is_stuck(true);
@@ -112,8 +124,9 @@ pub(crate) fn take_snapshot(
     );
     let version = &generation.life.version;
     match snapshot {
-        Ok(snapshot) => snapshot
-            .map_err(|fault| anyhow!("taking a snapshot of the incumbent (version {version}): {fault}")),
+        Ok(snapshot) => snapshot.map_err(|fault| {
+            anyhow!("taking a snapshot of the incumbent (version {version}): {fault}")
+        }),
         Err(_stuck) => bail!(
             "taking a snapshot of the incumbent (version {version}) has not returned within {}; until it does, its \
              `&mut self` methods are refused",
@@ -150,7 +163,8 @@ fn restore(loaded: &mut Loaded, state: &SavedState, schema: u32, limit: Duration
     let again = loaded.ask(limit, "its `snapshot` has not returned", move |candidate| {
         candidate.snapshot(schema)
     });
-    let again = again.map_err(|error| told("reading the state back", "`snapshot`", error, limit))?;
+    let again =
+        again.map_err(|error| told("reading the state back", "`snapshot`", error, limit))?;
     likeness::holds(&bytes, &again).map_err(|difference| {
         anyhow!(
             "it does not keep the state it was given: {difference}; a changed state is a new schema number and a \

@@ -1,6 +1,6 @@
 //! Unload: takes a retired generation out of memory, and looks whether it is gone.
 //!
-//! Takes the retired generation of a [`Switched`](super::switch::Switched) slot. Gives its [`Departure`]. Cannot fail:
+//! Takes the retired generation of a [`Switched`](super::switch::Switched) slot. Gives its `Departure`. Cannot fail:
 //! what cannot be unmapped yet lingers, with the cause, and is tried again. Callers notice nothing.
 
 use crate::{
@@ -15,12 +15,6 @@ use std::{sync::Arc, time::Duration};
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Retires a generation that no caller can find any more.
-pub(crate) fn unload(
-    slot: &Arc<Slot>,
-    retired: Arc<Generation>,
-    sweeper: &Sweeper,
-    drain: Duration,
-) -> Departure {
-    let retired = Retired::generation(Arc::clone(slot), retired);
-    sweeper.depart(retired, PATIENCE.max(drain))
+pub(crate) fn unload(slot: &Arc<Slot>, retired: Arc<Generation>, sweeper: &Sweeper) -> Departure {
+    sweeper.depart(Retired::generation(Arc::clone(slot), retired), PATIENCE)
 }

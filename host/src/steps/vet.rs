@@ -69,7 +69,10 @@ fn examine(staged: &Staged, examination: &Examination<'_>) -> Result<Examined> {
     loop {
         match child::examine(examination.examiner, staged.copy.path(), examination.limit) {
             Err(error) if tries < TRIES => {
-                tracing::warn!(tries, "the examiner could not be run, trying again: {error:#}");
+                tracing::warn!(
+                    tries,
+                    "the examiner could not be run, trying again: {error:#}"
+                );
                 std::thread::sleep(Duration::from_millis(50) * tries);
                 tries += 1;
             }

@@ -16,7 +16,7 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The largest file that is looked at.
@@ -34,6 +34,8 @@ pub(crate) struct Staged {
     pub(crate) file: Option<PathBuf>,
     /// What it says of itself.
     pub(crate) manifest: Manifest,
+    /// How long it took to read and copy it.
+    pub(crate) took: Duration,
 }
 
 /// A file in the staging directory; removed with this.
@@ -114,8 +116,9 @@ impl Look {
 
 /// Copies the author's file into `directory`.
 pub(crate) fn stage(file: &Path, directory: &Path) -> Result<Staged, NotStaged> {
+    let began = Instant::now();
     let bytes = read_whole(file)?;
-    place(bytes, Some(file.to_owned()), directory)
+    place(bytes, Some(file.to_owned()), directory, began)
 }
 
 /// Copies an artifact that the store has kept into `directory`.
@@ -125,8 +128,9 @@ pub(crate) fn stage_kept(
     file: Option<PathBuf>,
     directory: &Path,
 ) -> Result<Staged, NotStaged> {
+    let began = Instant::now();
     let bytes = std::fs::read(kept).with_context(|| format!("reading {}", kept.display()))?;
-    let mut staged = place(bytes, file, directory)?;
+    let mut staged = place(bytes, file, directory, began)?;
     // The store keeps the staged form; it goes by the digest of the author's file.
     staged.digest = digest;
     Ok(staged)
@@ -136,6 +140,7 @@ fn place(
     mut bytes: Vec<u8>,
     file: Option<PathBuf>,
     directory: &Path,
+    began: Instant,
 ) -> Result<Staged, NotStaged> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let manifest = elf::manifest(&bytes).map_err(NotStaged::Unfit)?;
@@ -156,6 +161,7 @@ fn place(
         staged_digest,
         file,
         manifest,
+        took: began.elapsed(),
     })
 }
 
@@ -174,7 +180,9 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, NotStaged> {
     let mut file = File::open(path).with_context(reading)?;
     let metadata = file.metadata().with_context(reading)?;
     if !metadata.is_file() {
-        return Err(NotStaged::Unfit(Unfit::Stranger("it is not a file".to_owned())));
+        return Err(NotStaged::Unfit(Unfit::Stranger(
+            "it is not a file".to_owned(),
+        )));
     }
     if metadata.len() > LARGEST {
         return Err(NotStaged::Unfit(Unfit::Stranger(format!(
@@ -186,7 +194,9 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, NotStaged> {
     file.read_to_end(&mut bytes).with_context(reading)?;
     let before = Look::of(&metadata);
     match Look::at(path) {
-        Some(after) if after.is_same_file(&before) && after.length == bytes.len() as u64 => Ok(bytes),
+        Some(after) if after.is_same_file(&before) && after.length == bytes.len() as u64 => {
+            Ok(bytes)
+        }
         _ => Err(NotStaged::Unfit(Unfit::Incomplete(
             "it changed while it was read".to_owned(),
         ))),
