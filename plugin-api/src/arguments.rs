@@ -31,7 +31,7 @@ pub struct Signature {
 /// What an argument of a method can be: anything owned that deserialises.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a method",
-    label = "put `#[plugin_api::data]` on `{Self}`, or take a plain type",
+    label = "put `#[plugin_api::data]` on the struct or enum that it is or holds",
     note = "an argument crosses as data: its type must implement `serde::Deserialize` and own what it holds"
 )]
 pub trait Argument: Sized {
@@ -155,7 +155,7 @@ impl Reading<'_> {
             None => what.to_owned(),
         };
         let place = match (line, column) {
-            (0, _) => String::new(),
+            (0, _) | (1, 0) => String::new(),
             (1, column) => format!(" at column {column}"),
             (line, column) => format!(" at line {line} column {column}"),
         };
@@ -191,7 +191,7 @@ impl Reading<'_> {
             given => format!("{given} were"),
         };
         let hint = match (self.signature.names.len(), given) {
-            (1, 2..) => {
+            (1, 2..) if self.signature.text.contains(['[', '<']) => {
                 "; an array is the argument list, so an argument that is a list stands in another pair of brackets"
             }
             _ => "",

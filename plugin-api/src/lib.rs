@@ -60,6 +60,7 @@ pub mod manifest;
 mod adapter;
 mod arguments;
 mod context;
+mod data;
 mod export;
 mod job;
 mod logging;
@@ -84,6 +85,7 @@ pub use tracing::{
 pub mod __private {
     pub use crate::adapter::{Beginning, Plugin, Stateful, Stateless, begin, unknown_method};
     pub use crate::arguments::{Argument, Signature, read};
+    pub use crate::data::field;
     pub use crate::export::{LibHeader, PANIC_ABORT, PANIC_UNWIND, header, parts};
     pub use crate::result::{Reason, Returned, refused, written};
     pub use crate::state::{

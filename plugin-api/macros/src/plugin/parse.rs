@@ -46,6 +46,8 @@ pub(super) struct Method {
     pub(super) arguments: Vec<Argument>,
     pub(super) returns: String,
     pub(super) fallible: bool,
+    /// Where the type of its result stands.
+    pub(super) span: Span,
 }
 
 /// An argument that the caller gives.
@@ -55,6 +57,8 @@ pub(super) struct Argument {
     pub(super) text: String,
     /// The owned type it is read as.
     pub(super) owned: TokenStream,
+    /// Where its type stands.
+    pub(super) span: Span,
     /// Whether the method takes a reference to that.
     pub(super) borrowed: bool,
 }
@@ -469,6 +473,10 @@ fn method(
         arguments,
         returns,
         fallible,
+        span: match &signature.output {
+            ReturnType::Default => signature.ident.span(),
+            ReturnType::Type(_, r#type) => r#type.span(),
+        },
     })
 }
 
@@ -542,6 +550,7 @@ fn argument(pattern: &Pat, r#type: &Type) -> Result<Argument> {
         name,
         text: types::tidy(r#type),
         owned,
+        span: r#type.span(),
         borrowed,
     })
 }
