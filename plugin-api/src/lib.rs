@@ -66,6 +66,8 @@ mod job;
 mod logging;
 mod result;
 mod state;
+#[cfg(test)]
+mod testing;
 
 pub use context::{CallError, Context, Timer};
 pub use contract::FaultKind;

@@ -303,3 +303,105 @@ impl Visit for Text {
         self.field(field.name(), format_args!("{value}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Host, alone};
+
+    fn records(work: impl FnOnce()) -> Vec<String> {
+        let _alone = alone();
+        let host = Host::default();
+        let context = Context::of(host.services());
+        begin(&context);
+        work();
+        end(&context);
+        tracing::error!("after the end");
+        host.seen()
+    }
+
+    #[test]
+    fn a_record_is_its_message_and_fields() {
+        let seen = records(|| {
+            tracing::info!("plain");
+            tracing::warn!(count = 3, name = "a b", path = ?Some(1), text = %"c", "with fields");
+            tracing::debug!(target: "elsewhere", only = true);
+            log::error!("from the other crate: {}", 1);
+        });
+        assert_eq!(
+            seen,
+            [
+                "3 plugin_api::logging::tests: plain",
+                r#"2 plugin_api::logging::tests: with fields count=3 name="a b" path=Some(1) text=c"#,
+                "4 elsewhere: only=true",
+                "1 plugin_api::logging::tests: from the other crate: 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_record_tells_the_spans_it_is_in() {
+        let seen = records(|| {
+            let outer = tracing::info_span!("request", id = 7, user = tracing::field::Empty);
+            let entered = outer.enter();
+            tracing::info!("one");
+            outer.record("user", "Ada");
+            tracing::info_span!("parse").in_scope(|| tracing::info!("two"));
+            std::thread::scope(|scope| {
+                scope.spawn(|| tracing::info!("elsewhere"));
+            });
+            assert_eq!(tracing::Span::current().id(), outer.id());
+            drop(entered);
+            tracing::info!("three");
+            drop(outer);
+            assert!(spans().is_empty(), "a closed span is forgotten");
+        });
+        let target = "3 plugin_api::logging::tests";
+        assert_eq!(
+            seen,
+            [
+                format!("{target}: request{{id=7}}: one"),
+                format!("{target}: request{{id=7 user=\"Ada\"}}:parse: two"),
+                format!("{target}: elsewhere"),
+                format!("{target}: three"),
+            ]
+        );
+    }
+
+    #[test]
+    fn spans_may_be_left_out_of_order_and_nested_without_end() {
+        let seen = records(|| {
+            let (first, second) = (tracing::info_span!("first"), tracing::info_span!("second"));
+            let (entered_first, entered_second) = (first.enter(), second.enter());
+            drop(entered_first);
+            tracing::info!("in second");
+            drop(entered_second);
+            let deep: Vec<_> = (0..DEPTH + 8)
+                .map(|_| tracing::info_span!("deep").entered())
+                .collect();
+            drop(deep);
+            tracing::info!("out");
+        });
+        let target = "3 plugin_api::logging::tests";
+        assert_eq!(
+            seen,
+            [
+                format!("{target}: second: in second"),
+                format!("{target}: out")
+            ]
+        );
+    }
+
+    #[test]
+    fn logging_while_a_record_is_rendered_ends() {
+        struct Talkative;
+        impl fmt::Debug for Talkative {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                tracing::info!(me = ?Talkative, "talking");
+                f.write_str("Talkative")
+            }
+        }
+        let seen = records(|| tracing::info!(value = ?Talkative, "said"));
+        assert_eq!(seen, ["3 plugin_api::logging::tests: said value=Talkative"]);
+    }
+}

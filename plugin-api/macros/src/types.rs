@@ -63,7 +63,7 @@ pub(crate) fn doc(attributes: &[Attribute]) -> String {
         {
             lines.extend(
                 text.value()
-                    .lines()
+                    .split('\n')
                     .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned()),
             );
         }
