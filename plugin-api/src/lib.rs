@@ -44,8 +44,8 @@
 //! | log records | [`info!`](macro@info) and its siblings, or the `tracing` and `log` crates as usual |
 //!
 //! # Limits
-//! A panic in a method is caught and answered as a fault of that call. A panic while another unwinds (in a `Drop`, say)
-//! ends the process, as it does everywhere in Rust; `panic = "abort"` is refused by the host for that reason.
+//! A panic in a method is caught and answered as a fault of that call; that is why a host refuses a plugin built with
+//! `panic = "abort"`. A panic while another one unwinds (in a `Drop`, say) ends the process, as everywhere in Rust.
 //!
 //! This crate knows nothing of files, slots, swaps or generations: those are the host's.
 

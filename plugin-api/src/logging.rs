@@ -10,14 +10,14 @@
 //! destructor; spans entered deeper than that are not told. A record made while another one is rendered on the same
 //! thread is dropped, so that logging from a `Debug` implementation ends.
 
-use crate::context::Context;
+use crate::{context::Context, contract::HostServicesBox};
 use abi_stable::std_types::RStr;
 use std::{
     cell::Cell,
     collections::BTreeMap,
     fmt::{self, Write as _},
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -50,9 +50,8 @@ pub(crate) fn begin(context: &Context) {
     *CONTEXT.write().unwrap_or_else(PoisonError::into_inner) = Some(context.clone());
     // An error means that one is set already: by a plugin object before this one, or by the author, who then wants it.
     let _ = tracing::subscriber::set_global_default(Forward);
-    if log::set_logger(&Forward).is_ok() {
-        log::set_max_level(log::LevelFilter::Trace);
-    }
+    let _ = log::set_logger(&Forward);
+    log::set_max_level(log::LevelFilter::Trace);
 }
 
 /// Drops the records of this library from now on, unless another context has taken over.
@@ -60,19 +59,24 @@ pub(crate) fn end(context: &Context) {
     let mut current = CONTEXT.write().unwrap_or_else(PoisonError::into_inner);
     if current.as_ref().is_some_and(|current| current.is(context)) {
         *current = None;
+        log::set_max_level(log::LevelFilter::Off);
         spans().clear();
     }
 }
 
 /// Gives one record to the host.
 pub(crate) fn write(level: u32, target: &str, message: &str) {
+    if let Some(host) = host() {
+        host.log(level, RStr::from_str(target), RStr::from_str(message));
+    }
+}
+
+fn host() -> Option<Arc<HostServicesBox>> {
     let context = CONTEXT
         .read()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    if let Some(host) = context.and_then(|context| context.services()) {
-        host.log(level, RStr::from_str(target), RStr::from_str(message));
-    }
+    context?.services()
 }
 
 fn spans() -> MutexGuard<'static, BTreeMap<u64, Span>> {
@@ -219,11 +223,12 @@ fn render(level: u32, target: &str, record: impl FnOnce(&mut Text)) {
         return;
     }
     let _rendering = Rendering;
+    let Some(host) = host() else { return };
     let mut text = Text::default();
     record(&mut text);
     let mut line = entered();
     line.push_str(&text.join());
-    write(level, target, &line);
+    host.log(level, RStr::from_str(target), RStr::from_str(&line));
 }
 
 /// The spans this thread is in, as the beginning of a line: `request{id=7}:parse: `.

@@ -103,6 +103,12 @@ pub(crate) fn is_context(r#type: &Type) -> bool {
     }
 }
 
+/// Whether it is `&Context`.
+pub(crate) fn is_context_reference(r#type: &Type) -> bool {
+    matches!(r#type, Type::Reference(reference) if reference.mutability.is_none())
+        && is_context(r#type)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

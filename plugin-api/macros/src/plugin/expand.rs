@@ -1,9 +1,6 @@
 //! Expanding: the code that answers calls, and the export.
 
-use super::{
-    manifest,
-    parse::{Method, Plugin, Special},
-};
+use super::{manifest, method::Method, parse::Plugin, special::Special};
 use crate::json;
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
