@@ -156,3 +156,34 @@ fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
         from = at + 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_is_written_into_the_manifest() {
+        let old = Artifact::of("steady");
+        let new = old.clone().version("1.0.7");
+        assert_ne!(new.digest(), old.digest());
+        assert_eq!(new.bytes.len(), old.bytes.len());
+        assert!(find(&new.bytes, b"\"version\":\"1.0.7\"").is_some());
+        assert!(find(&new.bytes, b"\"version\":\"1.0.0\"").is_none());
+    }
+
+    #[test]
+    fn a_placed_artifact_is_a_link_to_what_is_in_deps() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let artifact = Artifact::made_of(b"content", "libsome.so");
+        artifact.place(folder.path());
+        let path = artifact.build(1).place(folder.path());
+        let metadata = fs::metadata(&path).expect("it is there");
+        assert_eq!(metadata.nlink(), 2);
+        assert!(
+            fs::read(&path)
+                .expect("it can be read")
+                .starts_with(b"contentbuild")
+        );
+    }
+}

@@ -78,6 +78,19 @@ fn profile_dir() -> PathBuf {
     deps.parent().expect("the folder is deps").to_owned()
 }
 
+/// `target`, for what a test wants kept from run to run.
+///
+/// # Panics
+/// When the test is not where cargo puts it.
+#[must_use]
+pub fn target_dir() -> PathBuf {
+    let profile = profile_dir();
+    profile
+        .parent()
+        .expect("the profile is a folder of target")
+        .to_owned()
+}
+
 fn examples_dir() -> PathBuf {
     profile_dir().join("examples")
 }
@@ -131,9 +144,7 @@ fn cargo(arguments: &[&str]) {
             command.env_remove(name);
         }
     }
-    if let Some(target) = profile_dir().parent() {
-        command.env("CARGO_TARGET_DIR", target);
-    }
+    command.env("CARGO_TARGET_DIR", target_dir());
     let status = command.status().expect("cargo can be started");
     assert!(status.success(), "cargo {arguments:?} has failed");
 }

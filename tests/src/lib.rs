@@ -16,7 +16,7 @@ mod scene;
 mod waiting;
 
 pub use artifact::Artifact;
-pub use built::{examples, library, program, repository};
+pub use built::{examples, library, program, repository, target_dir};
 pub use callers::{Callers, Tally};
 pub use hold::{Hold, Inside};
 pub use http::{Answer, request};
