@@ -11,6 +11,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+/// How far into the file the manifest is looked for: notes come first.
+const BEGINNING: usize = 64 << 10;
 /// Where the ELF header names the machine.
 const ELF_MACHINE: usize = 18;
 
@@ -80,15 +82,10 @@ impl Artifact {
     #[must_use]
     pub fn with(mut self, old: &str, new: &str) -> Self {
         assert_eq!(old.len(), new.len(), "{old} and {new} must be equally long");
-        let mut found = false;
-        let mut from = 0;
-        while let Some(at) = find(&self.bytes[from..], old.as_bytes()) {
-            let at = from + at;
-            self.bytes[at..at + old.len()].copy_from_slice(new.as_bytes());
-            from = at + old.len();
-            found = true;
-        }
-        assert!(found, "{} does not contain {old}", self.file);
+        let at = find(&self.bytes, old.as_bytes());
+        let at =
+            at.unwrap_or_else(|| panic!("the manifest of {} does not contain {old}", self.file));
+        self.bytes[at..at + old.len()].copy_from_slice(new.as_bytes());
         self
     }
 
@@ -144,17 +141,12 @@ impl Artifact {
     }
 }
 
+/// Where `text` stands in the beginning of `bytes`.
 fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
-    // By the first byte: a library has millions of them, and a test build is slow.
-    let first = *text.first()?;
-    let mut from = 0;
-    loop {
-        let at = from + bytes[from..].iter().position(|byte| *byte == first)?;
-        if bytes[at..].starts_with(text) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
+    let beginning = &bytes[..bytes.len().min(BEGINNING)];
+    beginning
+        .windows(text.len())
+        .position(|window| window == text)
 }
 
 #[cfg(test)]
