@@ -31,6 +31,15 @@ mod events_text;
 mod status_text;
 mod tables;
 
+mod build;
+mod dev;
+mod narrator;
+mod packages;
+mod sources;
+
+mod new;
+mod workspace;
+
 use clap::Parser as _;
 use commands::{CommandLine, Verb};
 use failure::Failure;
@@ -56,7 +65,9 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn perform(command: CommandLine, output: &Output) -> Result<(), Failure> {
     match command.verb {
+        Verb::Dev(dev) => dev::dev(dev, &command.place, output),
         Verb::Run(run) => service::run(run, &command.place, output),
+        Verb::New { name } => new::new(&name, output),
         Verb::Vet { file, limit } => verbs::vet(&file, *limit, output),
         verb => verbs::ask(verb, &command.place, output),
     }
