@@ -1,6 +1,28 @@
 //! The configuration: what an operator may set, with its defaults.
+//!
+//! It is written in one strict TOML file, `host.toml`, and overridden by environment variables `HOST__SECTION__KEY`.
+//! Both come down to *givens* (a place, a key, a value), which the tables in [`settings`] apply one by one. Whatever
+//! does not fit is told, all of it at once, with its place and with what to write instead.
+//!
+//! What is more particular wins: `[plugins]`, then its environment, then `[plugin.NAME]`, then its environment.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+mod environment;
+mod file;
+mod given;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The file that is read where none is named.
+const DEFAULT_FILE: &str = "host.toml";
 
 /// Everything an operator may set: `host.toml`, as read and defaulted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +33,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// `[plugins]`: what holds for every plugin.
     pub plugins: PluginsConfig,
-    /// `[plugin.NAME]`: what differs for one plugin, by its name.
+    /// `[plugin.NAME]`: what differs for one plugin, by its name. A plugin that only the environment mentions stands
+    /// here as the environment spells it; [`Config::for_plugin`] finds it all the same.
     pub plugin: BTreeMap<String, PluginConfig>,
     /// `[log]`: what is logged, and how.
     pub log: LogConfig,
@@ -153,9 +176,57 @@ impl Default for PluginConfig {
 }
 
 impl Config {
+    /// Reads the file at `path` and the environment. Where no path is given, `host.toml` in the current directory is
+    /// read if it exists; otherwise the defaults hold.
+    ///
+    /// Relative paths in the file start at its folder, those in the environment at the current directory.
+    pub fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
+        Config::read(path, std::env::vars_os())
+    }
+
+    /// [`Config::load`], with the environment as an argument.
+    fn read(
+        path: Option<&Path>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Config, ConfigError> {
+        let mut problems = Vec::new();
+        let mut givens = match path {
+            Some(path) => file::read(path, &mut problems),
+            None if Path::new(DEFAULT_FILE).exists() => {
+                file::read(Path::new(DEFAULT_FILE), &mut problems)
+            }
+            None => Vec::new(),
+        };
+        givens.extend(environment::read(variables, &givens, &mut problems));
+        let config = settings::apply(&givens, &mut problems);
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError { problems })
+        }
+    }
+
     /// What holds for the plugin of this name.
     #[must_use]
     pub fn for_plugin(&self, name: &str) -> &PluginConfig {
-        self.plugin.get(name).unwrap_or(&self.plugins.each)
+        self.plugin
+            .get(name)
+            .or_else(|| self.plugin.get(&environment::spelling(name)))
+            .unwrap_or(&self.plugins.each)
     }
 }
+
+/// Why the configuration cannot be used: everything that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// What does not fit: each with its place, and with what to write instead. Never empty.
+    pub problems: Vec<String>,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.problems.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -8,6 +8,7 @@ mod host;
 pub mod journal;
 pub mod report;
 mod step;
+mod store;
 
 pub use error::{CallError, SwapError};
 pub use host::{Host, HostBuilder, Reply, RollbackTarget, examiner, vet};

@@ -1,0 +1,372 @@
+//! What the configuration promises.
+
+use super::*;
+
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("host.toml");
+    std::fs::write(&file, text).expect("writing host.toml");
+    let variables = variables
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    Config::read(Some(&file), variables).map_err(|error| ConfigError {
+        problems: error
+            .problems
+            .into_iter()
+            .map(|problem| problem.replace(&format!("{}/", folder.path().display()), ""))
+            .collect(),
+    })
+}
+
+fn problem(text: &str, variables: &[(&str, &str)]) -> String {
+    let error = read(text, variables).expect_err("a problem");
+    assert_eq!(error.problems.len(), 1, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    assert_eq!(read("", &[]), Ok(Config::default()));
+}
+
+#[test]
+fn every_key_is_read() {
+    let text = r#"
+        [call]
+        listen = "0.0.0.0:9000"
+        max_body = "16MiB"
+        timeout = "2s"
+        threads = 3
+        queue = 7
+        [admin]
+        listen = "127.0.0.1:9001"
+        token_file = "/etc/token"
+        [plugins]
+        dir = "/srv/plugins"
+        drain_deadline = "250ms"
+        on_drain_deadline = "keep_trying"
+        removal_grace = "1s"
+        on_removal = "keep"
+        keep_artifacts = 2
+        vet_timeout = "3s"
+        handover_timeout = "4s"
+        max_generations = 5
+        [log]
+        filter = "debug"
+        format = "json"
+    "#;
+    let expected = Config {
+        call: CallConfig {
+            listen: ([0, 0, 0, 0], 9000).into(),
+            max_body: 16 << 20,
+            timeout: Duration::from_secs(2),
+            threads: 3,
+            queue: 7,
+        },
+        admin: AdminConfig {
+            listen: Some(([127, 0, 0, 1], 9001).into()),
+            token_file: Some("/etc/token".into()),
+        },
+        plugins: PluginsConfig {
+            dir: Some("/srv/plugins".into()),
+            each: PluginConfig {
+                drain_deadline: Duration::from_millis(250),
+                on_drain_deadline: OnDrainDeadline::KeepTrying,
+                removal_grace: Duration::from_secs(1),
+                on_removal: OnRemoval::Keep,
+                keep_artifacts: 2,
+                vet_timeout: Duration::from_secs(3),
+                handover_timeout: Duration::from_secs(4),
+                max_generations: 5,
+            },
+        },
+        plugin: BTreeMap::new(),
+        log: LogConfig {
+            filter: "debug".into(),
+            format: LogFormat::Json,
+        },
+    };
+    assert_eq!(read(text, &[]), Ok(expected));
+}
+
+#[test]
+fn an_unknown_key_is_told_with_file_line_and_the_nearest_key() {
+    assert_eq!(
+        problem("[call]\n\ntimeoutt = \"5s\"\n", &[]),
+        "host.toml:3: unknown key \"timeoutt\" in [call]; did you mean \"timeout\"?"
+    );
+    assert_eq!(
+        problem("[plugin.counter]\nvet_timout = \"5s\"\n", &[]),
+        "host.toml:2: unknown key \"vet_timout\" in [plugin.counter]; did you mean \"vet_timeout\"?"
+    );
+    assert_eq!(
+        problem("[log]\nqqqqqqqq = 1\n", &[]),
+        "host.toml:2: unknown key \"qqqqqqqq\" in [log]; there are filter, format"
+    );
+}
+
+#[test]
+fn an_unknown_section_is_told_with_the_nearest_section() {
+    assert_eq!(
+        problem("# mine\n[plugns]\ndir = \"x\"\n", &[]),
+        "host.toml:2: unknown section [plugns]; did you mean \"plugins\"?"
+    );
+    assert_eq!(
+        problem("call = 5\n", &[]),
+        "host.toml:1: \"call\" is a section; write [call] and its keys below"
+    );
+}
+
+#[test]
+fn datasets_are_said_to_be_unsupported() {
+    assert_eq!(
+        problem("[data.rates]\nfile = \"rates.json\"\n", &[]),
+        format!("host.toml:1: {}", settings::NO_DATASETS_YET)
+    );
+    assert_eq!(
+        problem("", &[("HOST__DATA__RATES__FILE", "x")]),
+        format!("HOST__DATA__RATES__FILE: {}", settings::NO_DATASETS_YET)
+    );
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let error = read(
+        "[call]\nqueue = 0\nlisten = 5\n[logs]\n",
+        &[("HOST__CALL__TIMEOUT", "soon")],
+    )
+    .expect_err("four problems");
+    assert_eq!(error.problems.len(), 4, "{error}");
+}
+
+#[test]
+fn broken_toml_is_told_with_its_line() {
+    let problem = problem("[call]\nlisten = \n", &[]);
+    assert!(
+        problem.starts_with("host.toml:2: this is not TOML: "),
+        "{problem}"
+    );
+}
+
+#[test]
+fn limits_are_checked_and_what_to_write_is_said() {
+    for (text, expected) in [
+        (
+            "[plugins]\ndrain_deadline = \"0s\"",
+            "plugins.drain_deadline is \"0s\"; write a duration above zero",
+        ),
+        (
+            "[plugins]\nvet_timeout = 5",
+            "plugins.vet_timeout is 5; write a duration above zero with its unit",
+        ),
+        (
+            "[plugins]\nremoval_grace = \"900 years\"",
+            "write a duration",
+        ),
+        (
+            "[plugins]\nkeep_artifacts = 0",
+            "plugins.keep_artifacts is 0; write a whole number from 1 to",
+        ),
+        (
+            "[plugin.a]\nmax_generations = 1",
+            "plugin.a.max_generations is 1; write a whole number from 2 to",
+        ),
+        (
+            "[call]\nqueue = 0",
+            "call.queue is 0; write a whole number from 1 to",
+        ),
+        (
+            "[call]\nthreads = -1",
+            "call.threads is -1; write a whole number from 1 to",
+        ),
+        (
+            "[call]\nthreads = \"4\"",
+            "call.threads is \"4\"; write a whole number",
+        ),
+        (
+            "[call]\nthreads = 1.5",
+            "call.threads is a value of type float; write a whole number",
+        ),
+        (
+            "[call]\nmax_body = \"0\"",
+            "call.max_body is \"0\"; write a size such as \"16MiB\"",
+        ),
+        (
+            "[call]\nmax_body = \"much\"",
+            "call.max_body is \"much\"; write a size such as \"16MiB\"",
+        ),
+        (
+            "[call]\nlisten = \"localhost\"",
+            "call.listen is \"localhost\"; write an IP address with a port",
+        ),
+        (
+            "[plugins]\non_removal = \"Keep\"",
+            "plugins.on_removal is \"Keep\"; write \"unload\" or \"keep\"",
+        ),
+        ("[plugins]\ndir = \"\"", "plugins.dir is \"\"; write a path"),
+        (
+            "[log]\nfilter = \" \"",
+            "log.filter is \" \"; write directives",
+        ),
+        (
+            "[plugin.Counter]\n",
+            "\"Counter\" cannot be a plugin's name",
+        ),
+        (
+            "[plugin]\ncounter = 1",
+            "\"counter\" is not a plugin's section; write [plugin.NAME]",
+        ),
+    ] {
+        let problem = problem(text, &[]);
+        assert!(problem.contains(expected), "{text:?} gave {problem:?}");
+    }
+}
+
+#[test]
+fn an_administration_address_needs_a_token() {
+    assert_eq!(
+        problem("[admin]\nlisten = \"127.0.0.1:1\"\n", &[]),
+        "host.toml:2: admin.listen needs admin.token_file: write the path of a file that holds the bearer token"
+    );
+}
+
+#[test]
+fn relative_paths_start_at_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("host.toml");
+    std::fs::write(&file, "[plugins]\ndir = \"built\"\n").expect("writing host.toml");
+    let config = Config::read(Some(&file), []).expect("a configuration");
+    assert_eq!(config.plugins.dir, Some(folder.path().join("built")));
+    let variable = [("HOST__PLUGINS__DIR".into(), "other".into())];
+    let config = Config::read(Some(&file), variable).expect("a configuration");
+    assert_eq!(config.plugins.dir, Some("other".into()));
+}
+
+#[test]
+fn a_named_file_must_exist() {
+    let error = Config::read(Some(Path::new("/nowhere/host.toml")), []).expect_err("no such file");
+    assert!(
+        error
+            .to_string()
+            .starts_with("/nowhere/host.toml: the configuration cannot be read"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_plugin_inherits_what_it_does_not_set() {
+    let config = read(
+        "[plugin.counter]\nvet_timeout = \"1s\"\n[plugins]\nvet_timeout = \"2s\"\ndrain_deadline = \"3s\"\n",
+        &[],
+    )
+    .expect("a configuration");
+    let counter = config.for_plugin("counter");
+    assert_eq!(counter.vet_timeout, Duration::from_secs(1));
+    assert_eq!(counter.drain_deadline, Duration::from_secs(3));
+    assert_eq!(
+        config.for_plugin("other").vet_timeout,
+        Duration::from_secs(2)
+    );
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let text =
+        "[call]\nlisten = \"127.0.0.1:1\"\nthreads = 2\n[plugins]\ndrain_deadline = \"1s\"\n";
+    let config = read(
+        text,
+        &[
+            ("HOST__CALL__LISTEN", "127.0.0.1:2"),
+            ("HOST__CALL__MAX_BODY", "1KiB"),
+            ("HOST__PLUGINS__DRAIN_DEADLINE", "9s"),
+            ("HOST__PLUGINS__KEEP_ARTIFACTS", "8"),
+            ("HOST__STATE_DIR", "/somewhere"),
+            ("HOST_NAME", "not ours"),
+        ],
+    )
+    .expect("a configuration");
+    assert_eq!(config.call.listen, ([127, 0, 0, 1], 2).into());
+    assert_eq!(config.call.threads, 2);
+    assert_eq!(config.call.max_body, 1024);
+    assert_eq!(config.plugins.each.drain_deadline, Duration::from_secs(9));
+    assert_eq!(config.plugins.each.keep_artifacts, 8);
+}
+
+#[test]
+fn a_plugin_is_found_by_its_spelling_in_the_environment() {
+    let text = "[plugin.rate-limiter]\nkeep_artifacts = 3\nvet_timeout = \"2s\"\n";
+    let config = read(
+        text,
+        &[
+            ("HOST__PLUGIN__RATE_LIMITER__VET_TIMEOUT", "1s"),
+            ("HOST__PLUGIN__WORD_COUNT__KEEP_ARTIFACTS", "9"),
+        ],
+    )
+    .expect("a configuration");
+    let limiter = config.for_plugin("rate-limiter");
+    assert_eq!(
+        (limiter.vet_timeout, limiter.keep_artifacts),
+        (Duration::from_secs(1), 3)
+    );
+    assert_eq!(config.for_plugin("rate_limiter").keep_artifacts, 5);
+    assert_eq!(config.for_plugin("word-count").keep_artifacts, 9);
+    assert_eq!(config.for_plugin("word_count").keep_artifacts, 9);
+}
+
+#[test]
+fn an_ambiguous_spelling_is_refused() {
+    let text = "[plugin.a-b]\nkeep_artifacts = 3\n[plugin.a_b]\nkeep_artifacts = 3\n";
+    assert_eq!(
+        problem(text, &[("HOST__PLUGIN__A_B__VET_TIMEOUT", "1s")]),
+        "HOST__PLUGIN__A_B__VET_TIMEOUT: this may mean the plugins a-b and a_b; set it in the file instead"
+    );
+}
+
+#[test]
+fn a_variable_that_fits_nothing_is_told_with_the_nearest() {
+    for (name, expected) in [
+        (
+            "HOST__CALL__LISTN",
+            "this is no setting; did you mean HOST__CALL__LISTEN?",
+        ),
+        (
+            "HOST__STATEDIR",
+            "this is no setting; did you mean HOST__STATE_DIR?",
+        ),
+        (
+            "HOST__PLUGIN__COUNTER__VET_TIMEOUTS",
+            "this is no setting; did you mean HOST__PLUGIN__NAME__VET_TIMEOUT?",
+        ),
+        (
+            "HOST__call__listen",
+            "write it in upper case: HOST__CALL__LISTEN",
+        ),
+        (
+            "HOST__PLUGIN__9__VET_TIMEOUT",
+            "\"9\" cannot be a plugin's name",
+        ),
+    ] {
+        assert_eq!(problem("", &[(name, "x")]), format!("{name}: {expected}"));
+    }
+}
+
+#[test]
+fn a_bad_value_in_the_environment_names_its_variable() {
+    let problem = problem("", &[("HOST__CALL__TIMEOUT", "5")]);
+    assert!(
+        problem.starts_with("HOST__CALL__TIMEOUT: call.timeout is \"5\"; write a duration"),
+        "{problem}"
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "[\\[\\]a-z.=\"0-9\n_-]{0,80}") {
+        let _ = read(&text, &[]);
+    }
+
+    #[test]
+    fn no_variable_makes_the_reader_panic(name in "HOST__[A-Za-z0-9_]{0,30}", value in ".{0,20}") {
+        let _ = read("", &[(&name, &value)]);
+    }
+}
