@@ -62,6 +62,7 @@ fault_kinds! {
     8 BUSY "busy" "The call waited too long to be let in; it was not executed.";
     9 UNAVAILABLE "unavailable" "The host does not offer this service here and now (during vetting or a handover, say).";
     10 TIMED_OUT "timed_out" "The call did not end in time; its outcome is unknown.";
+    11 BAD_RESULT "bad_result" "The call was executed, but its result could not be written or read in the format asked for.";
 }
 
 impl fmt::Debug for FaultKind {

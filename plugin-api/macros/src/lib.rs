@@ -1,1 +1,146 @@
-//! The attributes of plugin-api.
+//! The attributes of plugin-api; use them through that crate, whose documentation has the examples.
+//!
+//! Each attribute parses first, collecting every mistake it can name with a span on the offender, and expands only what
+//! is free of them. The output speaks of `::plugin_api` alone, so that a plugin depends on nothing else.
+
+mod data;
+mod json;
+mod plugin;
+mod state;
+mod types;
+
+use proc_macro::TokenStream;
+
+/// Makes a struct or enum usable as an argument, as a result, and inside a state.
+///
+/// It derives serde's `Serialize` and `Deserialize` by way of plugin-api; serde's own field attributes work as usual.
+///
+/// ```
+/// #[plugin_api::data]
+/// struct Point {
+///     x: f64,
+///     #[serde(default)]
+///     y: f64,
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn data(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    data::expand(arguments.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Makes a struct or enum a plugin's state, written as MessagePack with field names.
+///
+/// `schema` is the number of its format. Whoever changes the fields raises it, keeps the old struct under another name,
+/// and says how one becomes the other:
+///
+/// ```
+/// #[plugin_api::state(schema = 2, migrate = from_v1, downgrade = to_v1)]
+/// #[derive(Default)]
+/// struct Counter {
+///     total: u64,
+///     calls: u64,
+/// }
+///
+/// #[plugin_api::state(schema = 1)]
+/// struct CounterV1 {
+///     total: u64,
+/// }
+///
+/// fn from_v1(old: CounterV1) -> Counter {
+///     Counter { total: old.total, calls: 0 }
+/// }
+///
+/// fn to_v1(new: &Counter) -> CounterV1 {
+///     CounterV1 { total: new.total }
+/// }
+/// # use plugin_api::State;
+/// # let old = CounterV1 { total: 3 }.save(1).unwrap();
+/// # let new = Counter::load(1, &old).unwrap();
+/// # assert_eq!((new.total, new.calls), (3, 0));
+/// # assert_eq!(CounterV1::load(1, &new.save(1).unwrap()).unwrap().total, 3);
+/// ```
+///
+/// `migrate` takes the old state and gives the new one, or a `Result` with it. `downgrade` is optional: with it, an older
+/// version of the plugin can take the state back. The old struct may have a `migrate` of its own, and so on down the
+/// versions.
+///
+/// A field that is not state (a connection, a cache) is marked `#[serde(skip)]`, begins as its `Default` in the new
+/// generation, and is filled by `attach`. A new field with `#[serde(default)]` needs no new schema.
+#[proc_macro_attribute]
+pub fn state(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    state::expand(arguments.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Makes the functions of an `impl` block the methods of a plugin, and exports it from the library.
+///
+/// | option | means | without it |
+/// |---|---|---|
+/// | `name = "..."` | the plugin's name: lower-case letters, digits, `-` and `_`, beginning with a letter, at most 64 | the package's name |
+/// | `version = "..."` | its semantic version | the package's version |
+/// | `stateless` | it keeps nothing across swaps | it keeps a [`state`](macro@state) |
+/// | `mode = "..."` | `"barrier"`: never two generations at once; `"overlap"`: the next one serves while calls inside this one end; only a stateless plugin can | `"barrier"` with state, `"overlap"` without |
+///
+/// # Methods
+/// A function with `&self` runs concurrently with others, one with `&mut self` runs alone. Arguments and results are
+/// plain Rust types, or your own with [`data`](macro@data). An argument is owned, or a reference to something that can be
+/// made from owned data (`&str`, `&[T]`, `&Path`, `&T`). A method that returns a `Result` refuses by its `Err`, whose text
+/// the caller is told. Doc comments go along: they are what callers see. A first argument `ctx: &Context` is given by
+/// the host, not by the caller.
+///
+/// Whatever is not a method (an associated function, a generic helper) goes into another `impl` block.
+///
+/// # `new` and `attach`
+/// Two functions are not methods, and both are optional:
+///
+/// * `fn new() -> Self` or `fn new(ctx: &Context) -> Self`, or a `Result` with it, makes the value; without it, `Default`
+///   does. It must not take what only one generation can have (a port, a lock file): another one may be serving.
+/// * `fn attach(&mut self, ctx: &Context)`, or with a `Result<(), _>`, is the last thing before the plugin serves, after
+///   its state was restored: the place for connections, timers and jobs.
+///
+/// ```
+/// use plugin_api::Context;
+/// use std::{collections::BTreeMap, time::Duration};
+///
+/// /// Remembers words for a while.
+/// #[plugin_api::state(schema = 1)]
+/// struct Memory {
+///     words: BTreeMap<String, String>,
+/// }
+///
+/// #[plugin_api::plugin(name = "memory", version = "1.0.0")]
+/// impl Memory {
+///     fn new() -> Self {
+///         Memory { words: BTreeMap::new() }
+///     }
+///
+///     fn attach(&mut self, ctx: &Context) -> Result<(), plugin_api::CallError> {
+///         ctx.every(Duration::from_secs(3600), "forget", ())?;
+///         Ok(())
+///     }
+///
+///     /// Remembers `word`.
+///     fn learn(&mut self, word: String, meaning: String) {
+///         self.words.insert(word, meaning);
+///     }
+///
+///     /// What `word` means.
+///     fn look_up(&self, word: &str) -> Result<String, String> {
+///         self.words.get(word).cloned().ok_or_else(|| format!("I know no {word}"))
+///     }
+///
+///     /// Forgets everything.
+///     fn forget(&mut self) {
+///         plugin_api::info!(words = self.words.len(), "forgetting");
+///         self.words.clear();
+///     }
+/// }
+/// # fn main() {}
+/// ```
+#[proc_macro_attribute]
+pub fn plugin(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    plugin::expand(arguments.into(), item.into()).into()
+}

@@ -1,0 +1,195 @@
+//! Expanding: the code that answers calls, and the export.
+
+use super::{
+    manifest,
+    parse::{Method, Plugin, Special},
+};
+use crate::json;
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Index, Type, spanned::Spanned};
+
+pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
+    let r#type = &plugin.r#type;
+    let keeping = keeping(plugin);
+    let identity = manifest::identity(plugin);
+    let doc = json::escape(&plugin.doc);
+    let methods = manifest::methods(plugin);
+    let create = create(plugin.new.as_ref(), r#type);
+    let attach = plugin
+        .attach
+        .as_ref()
+        .map(|attach| self::attach(attach, r#type));
+    let call = arms(plugin, false);
+    let call_exclusive = arms(plugin, true);
+    let export = plugin
+        .exported
+        .then(|| quote!(::plugin_api::__export! { #r#type }));
+    quote! {
+        #[automatically_derived]
+        impl ::plugin_api::__private::Plugin for #r#type {
+            type Keeping = #keeping;
+
+            const IDENTITY: &'static str = #identity;
+            const PANIC: &'static str = if ::core::cfg!(panic = "abort") {
+                ::plugin_api::__private::PANIC_ABORT
+            } else {
+                ::plugin_api::__private::PANIC_UNWIND
+            };
+            const DOC: &'static str = #doc;
+            const METHODS: &'static str = #methods;
+
+            #create
+            #attach
+
+            fn call(
+                &self,
+                context: &::plugin_api::Context,
+                method: u32,
+                arguments: &[u8],
+            ) -> ::core::result::Result<::std::vec::Vec<u8>, ::plugin_api::contract::Fault> {
+                let _ = (context, arguments);
+                match method {
+                    #call
+                    _ => ::core::result::Result::Err(
+                        ::plugin_api::__private::unknown_method(method, false),
+                    ),
+                }
+            }
+
+            fn call_exclusive(
+                &mut self,
+                context: &::plugin_api::Context,
+                method: u32,
+                arguments: &[u8],
+            ) -> ::core::result::Result<::std::vec::Vec<u8>, ::plugin_api::contract::Fault> {
+                let _ = (context, arguments);
+                match method {
+                    #call_exclusive
+                    _ => ::core::result::Result::Err(
+                        ::plugin_api::__private::unknown_method(method, true),
+                    ),
+                }
+            }
+        }
+
+        #export
+    }
+}
+
+/// Whether there is state; the span makes a missing `State` an error at the type's name.
+fn keeping(plugin: &Plugin) -> TokenStream {
+    let span = plugin.r#type.span();
+    if plugin.stateless {
+        quote::quote_spanned!(span=> ::plugin_api::__private::Stateless)
+    } else {
+        quote::quote_spanned!(span=> ::plugin_api::__private::Stateful)
+    }
+}
+
+fn create(new: Option<&Special>, r#type: &Type) -> TokenStream {
+    let value = match new {
+        None => {
+            let begin = quote::quote_spanned!(r#type.span()=> ::plugin_api::__private::begin);
+            quote!(::core::result::Result::Ok(#begin::<#r#type>()))
+        }
+        Some(new) => {
+            let ident = &new.ident;
+            let context = new.takes_context.then(|| quote!(context));
+            outcome(quote!(<#r#type>::#ident(#context)), new.fallible)
+        }
+    };
+    quote! {
+        fn create(
+            context: &::plugin_api::Context,
+        ) -> ::core::result::Result<Self, ::plugin_api::contract::Fault> {
+            let _ = context;
+            #value
+        }
+    }
+}
+
+fn attach(attach: &Special, r#type: &Type) -> TokenStream {
+    let ident = &attach.ident;
+    let context = attach.takes_context.then(|| quote!(, context));
+    let value = outcome(quote!(<#r#type>::#ident(self #context)), attach.fallible);
+    quote! {
+        fn attach(
+            &mut self,
+            context: &::plugin_api::Context,
+        ) -> ::core::result::Result<(), ::plugin_api::contract::Fault> {
+            let _ = context;
+            #value
+        }
+    }
+}
+
+/// The value of a call of author's code, with its `Err` as a fault.
+fn outcome(call: TokenStream, fallible: bool) -> TokenStream {
+    if fallible {
+        quote! {
+            match #call {
+                ::core::result::Result::Ok(value) => ::core::result::Result::Ok(value),
+                ::core::result::Result::Err(error) => {
+                    ::core::result::Result::Err(::plugin_api::__private::refused(&error))
+                }
+            }
+        }
+    } else {
+        quote!(::core::result::Result::Ok(#call))
+    }
+}
+
+/// The arms of the methods that are exclusive, or of those that are not.
+fn arms(plugin: &Plugin, exclusive: bool) -> TokenStream {
+    plugin
+        .methods
+        .iter()
+        .zip(0_u32..)
+        .filter(|(method, _)| method.exclusive == exclusive)
+        .map(|(method, number)| {
+            let body = body(method, &plugin.r#type);
+            quote!(#number => { #body })
+        })
+        .collect()
+}
+
+/// Reads the arguments, calls the method, writes its result.
+fn body(method: &Method, r#type: &Type) -> TokenStream {
+    let (ident, name, signature) = (&method.ident, &method.name, manifest::signature(method));
+    let names = method.arguments.iter().map(|argument| &argument.name);
+    let owned = method.arguments.iter().map(|argument| &argument.owned);
+    let passed = method
+        .arguments
+        .iter()
+        .enumerate()
+        .map(|(index, argument)| {
+            let index = Index::from(index);
+            if argument.borrowed {
+                quote!(, &list.#index)
+            } else {
+                quote!(, list.#index)
+            }
+        });
+    let context = method.takes_context.then(|| quote!(, context));
+    let call = outcome(
+        quote!(<#r#type>::#ident(self #context #(#passed)*)),
+        method.fallible,
+    );
+    let list = if method.arguments.is_empty() {
+        quote!(())
+    } else {
+        quote!(list)
+    };
+    quote! {
+        let #list = ::plugin_api::__private::read::<(#(#owned,)*)>(
+            &::plugin_api::__private::Signature {
+                names: &[#(#names),*],
+                text: #signature,
+            },
+            arguments,
+        )?;
+        let result: ::core::result::Result<_, ::plugin_api::contract::Fault> = #call;
+        ::plugin_api::__private::written(#name, &result?)
+    }
+}
