@@ -104,7 +104,10 @@ impl Client {
                     }
                 }
             }
-            Err(self.gone(&"the stream of events has ended"))
+            Err(Failure::no_host(format!(
+                "the host at {} tells no more events: it has gone, or this reader was too slow for it",
+                self.socket.display()
+            )))
         })
     }
 

@@ -5,13 +5,13 @@ use super::{
     failure::Failure,
 };
 use host::config::{Config, LogConfig, LogFormat};
-use std::{io::IsTerminal as _, path::Path, time::Duration};
+use std::{io::IsTerminal as _, time::Duration};
 use tracing_subscriber::EnvFilter;
 
 /// What is configured, with `settings` before it.
 pub(crate) fn configuration(settings: &Settings) -> Result<Config, Failure> {
-    let mut config =
-        load(settings.config.as_deref()).map_err(|error| Failure::config(format!("{error:#}")))?;
+    let mut config = Config::load(settings.config.as_deref())
+        .map_err(|error| Failure::config(error.to_string()))?;
     if let Some(listen) = settings.listen {
         config.call.listen = listen;
     }
@@ -21,21 +21,7 @@ pub(crate) fn configuration(settings: &Settings) -> Result<Config, Failure> {
             commands::LogFormat::Json => LogFormat::Json,
         };
     }
-    if config.admin.listen.is_some() && config.admin.token_file.is_none() {
-        return Err(Failure::config(
-            "[admin] listen needs token_file, the file with the token that callers must bring: write\n\
-             \n    [admin]\n    listen = \"127.0.0.1:7879\"\n    token_file = \"admin.token\"",
-        ));
-    }
     Ok(config)
-}
-
-/// Reads the file and the environment.
-fn load(file: Option<&Path>) -> anyhow::Result<Config> {
-    if let Some(file) = file {
-        anyhow::ensure!(file.is_file(), "there is no file {}", file.display());
-    }
-    Ok(Config::default())
 }
 
 /// The longest that the end of a host may wait for calls: the longest that any swap may.

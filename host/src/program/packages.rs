@@ -178,6 +178,16 @@ pub(crate) fn is_beside_sources(path: &Path) -> bool {
 /// What cargo says of the workspace of a package. What it refuses to read is a trouble to tell; that there is no cargo
 /// ends everything.
 fn read(manifest: &Path) -> Result<Metadata, Result<String, Failure>> {
+    let metadata = metadata(manifest)?;
+    let head = metadata.workspace_root.join("Cargo.toml");
+    if head == manifest {
+        return Ok(metadata);
+    }
+    // Seen from a member, that member is the only default one.
+    self::metadata(head.as_std_path())
+}
+
+fn metadata(manifest: &Path) -> Result<Metadata, Result<String, Failure>> {
     let cargo = cargo();
     let mut command = MetadataCommand::new();
     command.cargo_path(&cargo).manifest_path(manifest).no_deps();
@@ -333,10 +343,13 @@ mod tests {
 
     #[test]
     fn where_default_members_are_named_others_are_taken_only_when_asked_for() {
-        let head = format!("{ALL}default-members = [\"plugins/counter\"]\n");
-        let workspace = workspace(&["counter", "counter-2"], &head);
+        let head = format!("{ALL}default-members = [\"plugins/counter\", \"plugins/monitor\"]\n");
+        let workspace = workspace(&["counter", "counter-2", "monitor"], &head);
         let plugins = workspace.path().join("plugins");
-        assert_eq!(names(std::slice::from_ref(&plugins)), ["counter"]);
+        assert_eq!(
+            names(std::slice::from_ref(&plugins)),
+            ["counter", "monitor"]
+        );
         assert_eq!(names(&[plugins.join("counter-2")]), ["counter-2"]);
     }
 

@@ -127,7 +127,12 @@ fn table(output: &Output, heading: &[&str]) -> Table {
 fn drawn(table: &Table, output: &Output) -> String {
     let mut lines: Vec<String> = table
         .lines()
-        .map(|line| line.trim_end().to_owned())
+        .map(|line| {
+            line.strip_prefix(' ')
+                .unwrap_or(&line)
+                .trim_end()
+                .to_owned()
+        })
         .collect();
     // Colours come last: the table would count their codes as letters.
     if let Some(heading) = lines.first_mut() {
