@@ -41,7 +41,6 @@ pub(crate) struct Builder {
 /// What one run of cargo has told so far.
 #[derive(Default)]
 struct Told {
-    crates: usize,
     first_error: Option<String>,
     /// Warnings, until it is known whether they are news: cargo repeats those of packages it did not build.
     warnings: Vec<(String, String)>,
@@ -95,13 +94,13 @@ impl Builder {
             self.output.aside(&format!("building {names}"));
             return ProgressBar::hidden();
         }
-        let style = ProgressStyle::with_template("{spinner} {msg} ({prefix} crates, {elapsed})")
+        let style = ProgressStyle::with_template("{spinner} {msg} ({pos} crates, {elapsed})")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = ProgressBar::new_spinner()
             .with_style(style)
-            .with_prefix("0")
             .with_message(format!("building {names}"));
         bar.enable_steady_tick(Duration::from_millis(100));
+        self.builds.show(bar.clone());
         bar
     }
 
@@ -175,8 +174,7 @@ impl Builder {
     fn hear(&self, message: Message, told: &mut Told, bar: &ProgressBar) {
         match message {
             Message::CompilerArtifact(artifact) => {
-                told.crates += 1;
-                bar.set_prefix(told.crates.to_string());
+                bar.inc(1);
                 let id = &artifact.package_id.repr;
                 for (_, warning) in told.warnings.extract_if(.., |(of, _)| of == id) {
                     if !artifact.fresh {
@@ -227,7 +225,9 @@ fn last_words(words: impl Read, bar: &ProgressBar, output: &Output) -> Vec<Strin
         let is_progress = ["Compiling", "Finished", "Fresh", "Downloaded"]
             .iter()
             .any(|word| line.trim_start().starts_with(word));
-        bar.set_message(line.trim_start().to_owned());
+        if !line.trim_start().starts_with("Finished") {
+            bar.set_message(line.trim_start().to_owned());
+        }
         if bar.is_hidden() && line.trim_start().starts_with("Blocking") {
             // Another cargo holds the target folder; without a bar nobody would know why nothing happens.
             output.aside(line.trim_start());

@@ -11,6 +11,7 @@ use host::{
     event::{Event, Happening},
     report::{Departure, PluginStatus, Trigger},
 };
+use indicatif::ProgressBar;
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::BTreeMap,
@@ -25,6 +26,7 @@ const CARGO_IS_SLOWER: Duration = Duration::from_millis(250);
 pub(crate) struct Builds {
     state: Mutex<State>,
     made: Condvar,
+    bar: Mutex<Option<ProgressBar>>,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +77,20 @@ impl Builds {
         self.made.notify_all();
     }
 
+    /// The progress of the build is shown by this bar.
+    pub(crate) fn show(&self, bar: ProgressBar) {
+        *self.bar.lock() = Some(bar);
+    }
+
+    /// Does this while no bar is in the way.
+    fn beside_bar(&self, tell: impl FnOnce()) {
+        let bar = self.bar.lock().clone();
+        match bar {
+            Some(bar) => bar.suspend(tell),
+            None => tell(),
+        }
+    }
+
     /// How the file of this name came to be, unless that was told already or cargo was run by somebody else.
     fn take(&self, name: &str) -> Option<Made> {
         let until = Instant::now() + CARGO_IS_SLOWER;
@@ -114,7 +130,7 @@ pub(crate) fn narrate(host: &Host, builds: &Builds, output: &Output, ended: &Rec
             continue;
         }
         if let Some(line) = line(host, builds, &event, output) {
-            output.line(&line);
+            builds.beside_bar(|| output.line(&line));
         }
     }
 }

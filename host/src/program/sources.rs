@@ -155,7 +155,9 @@ impl Sources {
             if moves && self.watched.remove(path).is_some() {
                 let _ = self.watcher.unwatch(path);
             }
-            meaning = meaning.max(self.places.meaning(path));
+            let of_path = self.places.meaning(path);
+            tracing::debug!(path = %path.display(), kind = ?event.kind, meaning = ?of_path, "seen");
+            meaning = meaning.max(of_path);
         }
         meaning
     }
@@ -219,6 +221,7 @@ impl Places {
         if let Some(rest) = package {
             return if rest.iter().any(|part| is_beside_sources(Path::new(part)))
                 || is_of_an_editor(path)
+                || is_unfinished_target(path)
             {
                 Meaning::Nothing
             } else if path.ends_with("Cargo.toml") {
@@ -261,6 +264,13 @@ fn below(folder: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|folder| !is_beside_sources(folder))
         .collect()
+}
+
+/// Whether this was cargo's target folder, before it got its name.
+fn is_unfinished_target(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let random = name.strip_prefix("target").unwrap_or_default();
+    random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !path.exists()
 }
 
 /// Whether an editor keeps this file for itself.
@@ -309,6 +319,7 @@ mod tests {
             "/w/Cargo.lock",
             "/w/README.md",
             "/w/plugins/counter/target/debug/a",
+            "/w/plugins/counter/targetBBtQL5",
             "/w/plugins/counter/src/.lib.rs.swp",
             "/w/plugins/counter/src/lib.rs~",
             "/w/plugins/counter/src/4913",
