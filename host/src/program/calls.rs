@@ -88,7 +88,7 @@ async fn call(
     if calls.is_refusing() {
         return Err(shutting_down());
     }
-    let arguments = body_of(request).await?.to_vec();
+    let arguments = Vec::from(body_of(request).await?);
     let (answer, answered) = oneshot::channel();
     let whither = format!("{plugin}.{method}");
     // The receiver may be gone by then: a client who left.

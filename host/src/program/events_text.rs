@@ -18,10 +18,9 @@ pub(crate) fn line(event: &Event, output: &Output) -> String {
 /// What happened.
 fn told(what: &Happening, output: &Output) -> String {
     match what {
-        Happening::Started { directory } => match directory {
-            Some(directory) => format!("started, watching {directory}"),
-            None => "started".to_owned(),
-        },
+        Happening::Started { directory } => {
+            format!("started{}", with(", watching ", directory.as_ref()))
+        }
         Happening::Ignored { file, reason } => format!("{file} is ignored: {reason}"),
         Happening::StepDone {
             plugin,
@@ -29,22 +28,21 @@ fn told(what: &Happening, output: &Output) -> String {
             step,
             micros,
         } => {
-            let took = duration_of_micros(*micros);
-            match generation {
-                Some(generation) => format!("{plugin} generation {generation}: {step} ({took})"),
-                None => format!("{plugin}: {step} ({took})"),
-            }
+            let generation = with(" generation ", generation.as_ref());
+            format!(
+                "{plugin}{generation}: {step} ({})",
+                duration_of_micros(*micros)
+            )
         }
         Happening::Swapped {
             plugin,
             version,
             generation,
-            trigger: cause,
+            trigger: by,
             ..
         } => {
-            let serves = output.paint(Colour::Green, "serves");
-            let cause = trigger(*cause);
-            format!("{plugin} {version} → generation {generation} {serves} (by {cause})")
+            let (serves, by) = (output.paint(Colour::Green, "serves"), trigger(*by));
+            format!("{plugin} {version} → generation {generation} {serves} (by {by})")
         }
         Happening::SwapFailed {
             plugin,
@@ -57,24 +55,19 @@ fn told(what: &Happening, output: &Output) -> String {
         Happening::Unloaded {
             plugin,
             generation,
-            trigger: cause,
+            trigger: by,
         } => format!(
             "{plugin} generation {generation} unloaded (by {})",
-            trigger(*cause)
+            trigger(*by)
         ),
         Happening::Departed {
             plugin,
             generation,
-            departure: Departure::Unmapped,
-        } => format!("{plugin} generation {generation} is unmapped"),
-        Happening::Departed {
-            plugin,
-            generation,
-            departure: Departure::Lingering { cause },
-        } => {
-            let lingers = output.paint(Colour::Yellow, "lingers");
-            format!("{plugin} generation {generation} {lingers}: {cause}")
-        }
+            departure,
+        } => format!(
+            "{plugin} generation {generation} {}",
+            departed(departure, output)
+        ),
         Happening::Tainted {
             plugin,
             generation,
@@ -84,24 +77,43 @@ fn told(what: &Happening, output: &Output) -> String {
             let tainted = output.paint(Colour::Red, "tainted");
             format!("{plugin} generation {generation} is {tainted}: {method} panicked: {reason}")
         }
-        Happening::Remark { plugin, text } => match plugin {
-            Some(plugin) => format!("{plugin}: {text}"),
-            None => text.clone(),
-        },
+        Happening::Remark { plugin, text } => remark(plugin.as_deref(), text),
         Happening::BuildStarted { packages } => format!("build of {}", packages.join(", ")),
-        Happening::BuildDone {
-            success: true,
-            millis,
-            ..
-        } => format!("build done ({millis} ms)"),
-        Happening::BuildDone { reason, millis, .. } => {
-            let failed = output.paint(Colour::Red, "failed");
-            let reason = reason
-                .as_deref()
-                .unwrap_or("for a reason cargo did not tell");
-            format!("build {failed} ({millis} ms): {reason}")
-        }
+        Happening::BuildDone { reason, millis, .. } => built(reason.as_deref(), *millis, output),
         Happening::ShuttingDown => "shutting down".to_owned(),
         Happening::Stopped => "stopped".to_owned(),
+    }
+}
+
+/// The thing behind the word, if there is one.
+fn with(word: &str, thing: Option<&impl std::fmt::Display>) -> String {
+    thing.map_or_else(String::new, |thing| format!("{word}{thing}"))
+}
+
+/// What is said of a plugin, or of nobody in particular.
+pub(crate) fn remark(plugin: Option<&str>, text: &str) -> String {
+    match plugin {
+        Some(plugin) => format!("{plugin}: {text}"),
+        None => text.to_owned(),
+    }
+}
+
+fn departed(departure: &Departure, output: &Output) -> String {
+    match departure {
+        Departure::Unmapped => "is unmapped".to_owned(),
+        Departure::Lingering { cause } => {
+            format!("{}: {cause}", output.paint(Colour::Yellow, "lingers"))
+        }
+    }
+}
+
+/// A build that gives a reason has failed.
+fn built(reason: Option<&str>, millis: u64, output: &Output) -> String {
+    match reason {
+        None => format!("build done ({millis} ms)"),
+        Some(reason) => {
+            let failed = output.paint(Colour::Red, "failed");
+            format!("build {failed} ({millis} ms): {reason}")
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! each failure why the old version serves on.
 
 use super::{
+    events_text::remark,
     output::{Colour, Output},
     status_text::trigger,
 };
@@ -196,10 +197,7 @@ fn line(host: &Host, builds: &Builds, event: &Event, output: &Output) -> Option<
             format!("{plugin}: its state {tainted}, {method} panicked: {reason}")
         }
         Happening::Ignored { file, reason } => format!("{file} is ignored: {reason}"),
-        Happening::Remark { plugin, text } => match plugin {
-            Some(plugin) => format!("{plugin}: {text}"),
-            None => text.clone(),
-        },
+        Happening::Remark { plugin, text } => remark(plugin.as_deref(), text),
         Happening::Started { .. }
         | Happening::StepDone { .. }
         | Happening::Departed { .. }
