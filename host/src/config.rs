@@ -88,6 +88,8 @@ pub struct PluginConfig {
     pub keep_artifacts: usize,
     /// `vet_timeout`: how long the examiner process may take. Default 10 s.
     pub vet_timeout: Duration,
+    /// `close_patience`: how long a swap holds callers outside in one try to close the gate. Default 2 ms.
+    pub close_patience: Duration,
     /// `handover_timeout`: how long each of create, snapshot, restore and attach may take. Default 10 s.
     pub handover_timeout: Duration,
     /// `max_generations`: living generations (serving and lingering) of one plugin. Default 16, at least 2.
@@ -169,6 +171,7 @@ impl Default for PluginConfig {
             on_removal: OnRemoval::Unload,
             keep_artifacts: 5,
             vet_timeout: Duration::from_secs(10),
+            close_patience: Duration::from_millis(2),
             handover_timeout: Duration::from_secs(10),
             max_generations: 16,
         }

@@ -1,23 +1,81 @@
 //! The host: what an embedding service holds.
 
 use crate::{
+    announce::Announcer,
+    clock::Clock,
     config::Config,
+    core::Core,
     error::{CallError, SwapError},
     event::{Event, Happening},
-    journal::Record,
-    report::{HostStatus, PluginStatus, ShutdownReport, SwapReport, UnloadReport, Verdict},
+    foreign::interpose,
+    foreman::Foreman,
+    journal::{LastGood, Outcome, Record},
+    journey,
+    report::{
+        HostStatus, PluginStatus, ShutdownReport, SwapReport, Trigger, UnloadReport, Verdict,
+    },
+    status,
+    step::Step,
+    steps::{
+        vet::{self, Examination},
+        watch::{self, NotStaged, Staged},
+    },
+    store::Store,
+    sweeper::Sweeper,
+    workers::Workers,
 };
+use anyhow::{Context, Result, anyhow, ensure};
+use crossbeam_channel::Receiver;
+use parking_lot::{Mutex, RwLock};
 use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
 };
+
+/// How often a shutdown looks whether calls are inside.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// A running host. Clones are the same host; it ends with [`Host::shutdown`], or when the last clone is dropped.
+///
+/// ```no_run
+/// # fn main() -> anyhow::Result<()> {
+/// let host = host::Host::builder()
+///     .directory("target/release")
+///     .state_dir("state")
+///     .examiner("/usr/local/bin/host")
+///     .start()?;
+/// let reply = host.call("counter", "add", b"[5]")?;
+/// println!("{} by generation {}", String::from_utf8_lossy(&reply.result), reply.generation);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
-pub struct Host {}
+pub struct Host(Arc<Owner>);
+
+/// Holds the core and its threads; ends them.
+struct Owner {
+    core: Arc<Core>,
+    foreman: Mutex<Option<Foreman>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
 
 /// How a host is to be started.
-pub struct HostBuilder {}
+#[must_use]
+#[derive(Default)]
+pub struct HostBuilder {
+    config: Config,
+    directory: Option<PathBuf>,
+    only: Option<BTreeSet<String>>,
+    state_dir: Option<PathBuf>,
+    examiner: Option<PathBuf>,
+}
 
 /// The answer to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +83,7 @@ pub struct Reply {
     /// The method's result as JSON text.
     pub result: Vec<u8>,
     /// The version that answered.
-    pub version: std::sync::Arc<str>,
+    pub version: Arc<str>,
     /// The generation that answered.
     pub generation: u64,
 }
@@ -41,129 +99,473 @@ pub enum RollbackTarget {
 
 impl HostBuilder {
     /// Sets the configuration. Default: [`Config::default`].
-    #[must_use]
-    pub fn config(self, _config: Config) -> Self {
-        unimplemented!()
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
     }
-    /// Watches this directory; `Config::plugins.dir` otherwise; none at all where neither is set.
-    #[must_use]
-    pub fn directory(self, _directory: impl Into<PathBuf>) -> Self {
-        unimplemented!()
+
+    /// Watches this directory. Default: `plugins.dir` of the configuration; where neither is set, none.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
     }
-    /// Only files with these names are looked at in the directory.
-    #[must_use]
-    pub fn only_files(self, _names: impl IntoIterator<Item = String>) -> Self {
-        unimplemented!()
+
+    /// Looks only at files with these names in the directory. Default: all that end in `.so`.
+    pub fn only_files(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.only = Some(names.into_iter().collect());
+        self
     }
-    /// Where journal, artifacts and snapshots are kept. Default `.host`.
-    #[must_use]
-    pub fn state_dir(self, _dir: impl Into<PathBuf>) -> Self {
-        unimplemented!()
+
+    /// Keeps journal, artifacts and snapshots there. Default: `.host` in the current directory.
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
     }
-    /// The program that examines artifacts in a child process. Default: this program itself.
-    #[must_use]
-    pub fn examiner(self, _program: impl Into<PathBuf>) -> Self {
-        unimplemented!()
+
+    /// Runs this program to examine artifacts: one whose `main` begins with [`examiner`](crate::examiner). Default: the
+    /// running program itself, whose `main` must begin so then.
+    pub fn examiner(mut self, program: impl Into<PathBuf>) -> Self {
+        self.examiner = Some(program.into());
+        self
     }
-    /// Starts: the last good artifacts first, then what the directory has; returns when all that was there is decided.
-    pub fn start(self) -> anyhow::Result<Host> {
-        unimplemented!()
+
+    /// Starts: the artifacts that served last, with their states, and then what the directory has. Returns when all that
+    /// was there has been decided.
+    ///
+    /// # Errors
+    /// The state directory is in use by another host or damaged; the directory cannot be watched; threads cannot be
+    /// started. That a plugin cannot be loaded is no error here: see [`Host::status`].
+    pub fn start(self) -> Result<Host> {
+        ensure!(
+            !crate::examiner::is_examiner(),
+            "this is an examiner process, and its `main` went on: `host::examiner()` must be the first thing in it"
+        );
+        let state_dir = absolute(&self.state_dir.unwrap_or_else(|| PathBuf::from(".host")))?;
+        let directory = self
+            .directory
+            .or_else(|| self.config.plugins.dir.clone())
+            .map(|directory| absolute(&directory))
+            .transpose()?;
+        let store = Store::open(&state_dir)?;
+        let announcer = Arc::new(Announcer::default());
+        let interposition = interpose::in_force();
+        if let Err(reason) = &interposition {
+            tracing::warn!("retired plugins will stay in memory: {reason}");
+        }
+        let (workers, mut threads) =
+            Workers::start(self.config.call.threads, self.config.call.queue)?;
+        let workers = Arc::new(workers);
+        let (clock, clock_thread) = Clock::start()?;
+        threads.push(clock_thread);
+        let (sweeper, sweeper_thread) =
+            Sweeper::start(interposition, Arc::clone(&announcer), Arc::clone(&workers))?;
+        threads.push(sweeper_thread);
+        let examiner = self.examiner.unwrap_or_else(crate::child::own_program);
+        let core = Arc::new(Core {
+            host_build: build_of(&examiner),
+            config: self.config,
+            store,
+            state_dir,
+            directory,
+            examiner,
+            slots: RwLock::new(BTreeMap::new()),
+            closing: Mutex::new(()),
+            ignored: Mutex::new(BTreeMap::new()),
+            announcer,
+            workers,
+            clock,
+            sweeper,
+            shutting_down: AtomicBool::new(false),
+            started: Instant::now(),
+        });
+        let owner = Owner {
+            core: Arc::clone(&core),
+            foreman: Mutex::new(None),
+            threads: Mutex::new(threads),
+        };
+        come_back(&core)?;
+        if let Some(directory) = &core.directory {
+            let (foreman, thread) = Foreman::start(&core, directory, self.only)?;
+            *owner.foreman.lock() = Some(foreman);
+            owner.threads.lock().push(thread);
+        }
+        core.announcer.announce(Happening::Started {
+            directory: core
+                .directory
+                .as_ref()
+                .map(|path| path.display().to_string()),
+        });
+        Ok(Host(Arc::new(owner)))
     }
+}
+
+/// The path from the root, with what links there are above the last part resolved where they exist.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    match path.canonicalize() {
+        Ok(path) => Ok(path),
+        Err(_) => {
+            let path = std::path::absolute(path)
+                .with_context(|| format!("finding {} from the root", path.display()))?;
+            Ok(
+                match (path.parent().map(Path::canonicalize), path.file_name()) {
+                    (Some(Ok(parent)), Some(name)) => parent.join(name),
+                    _ => path,
+                },
+            )
+        }
+    }
+}
+
+/// What tells one build of the examiner from another.
+fn build_of(program: &Path) -> String {
+    let file = std::fs::metadata(program);
+    let file = file.map_or_else(
+        |_| "unknown".to_owned(),
+        |file| format!("{}-{}.{}", file.len(), file.mtime(), file.mtime_nsec()),
+    );
+    format!("{}-{file}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Brings back what served when the last host on this state directory ended.
+fn come_back(core: &Arc<Core>) -> Result<()> {
+    for record in core.store.unfinished()? {
+        core.remark(
+            &record.plugin,
+            format!(
+                "the host ended during the swap to version {}; what served before counts",
+                record.version
+            ),
+        );
+        let outcome = Outcome::Failed {
+            step: Step::Switch,
+            reason: "the host ended during the swap".to_owned(),
+        };
+        core.store.finish(&Record { outcome, ..record })?;
+    }
+    for (plugin, memory) in core.store.plugins()? {
+        let slot = core.slot_for(&plugin);
+        if memory.unloaded {
+            slot.now_unloaded();
+            continue;
+        }
+        let Some(last_good) = memory.last_good else {
+            continue;
+        };
+        match stage_kept(core, &last_good) {
+            // The journey tells its own outcome.
+            Ok(staged) => drop(journey::swap(core, &slot, staged, Trigger::Start)),
+            Err(error) => core.remark(&plugin, format!("it could not be brought back: {error:#}")),
+        }
+    }
+    Ok(())
+}
+
+fn stage_kept(core: &Core, artifact: &LastGood) -> Result<Staged> {
+    let kept = core.store.artifact(artifact.digest).with_context(|| {
+        format!(
+            "the artifact of version {} is no longer kept",
+            artifact.version
+        )
+    })?;
+    watch::stage_kept(
+        &kept,
+        artifact.digest,
+        artifact.file.clone(),
+        core.store.staged_dir(),
+    )
+    .map_err(NotStaged::into_error)
 }
 
 impl Host {
     /// A host to be started.
-    #[must_use]
     pub fn builder() -> HostBuilder {
-        unimplemented!()
+        HostBuilder::default()
     }
-    /// Calls a method by name on the calling thread. `arguments` is JSON.
-    pub fn call(
-        &self,
-        _plugin: &str,
-        _method: &str,
-        _arguments: &[u8],
-    ) -> Result<Reply, CallError> {
-        unimplemented!()
+
+    fn core(&self) -> &Arc<Core> {
+        &self.0.core
     }
-    /// Gives the call to the bounded pool of call threads; `answer` is called on one of them. Waits for nothing:
-    /// a full queue is `CallError::Busy` at once.
+
+    /// Calls a method by name on the calling thread. `arguments` is JSON: an array is the argument list, an object whose
+    /// keys are the argument names serves too, any other value is the single argument, and nothing is no argument.
+    ///
+    /// It waits at most `call.timeout` of the configuration to be let in; once inside it runs to its end.
+    ///
+    /// # Errors
+    /// See [`CallError`]; but for `Refused`, `Panicked` and `Failed`, the method was not executed.
+    pub fn call(&self, plugin: &str, method: &str, arguments: &[u8]) -> Result<Reply, CallError> {
+        let limit = self.core().config.call.timeout;
+        self.core().call(plugin, method, arguments, limit)
+    }
+
+    /// Gives a call to the host's own bounded number of threads; `answer` is called on one of them. Never waits.
+    ///
+    /// # Errors
+    /// [`CallError::Busy`]: as many calls wait as `call.queue` of the configuration allows.
     pub fn call_queued(
         &self,
-        _plugin: String,
-        _method: String,
-        _arguments: Vec<u8>,
-        _answer: Box<dyn FnOnce(Result<Reply, CallError>) + Send>,
+        plugin: String,
+        method: String,
+        arguments: Vec<u8>,
+        answer: Box<dyn FnOnce(Result<Reply, CallError>) + Send>,
     ) -> Result<(), CallError> {
-        unimplemented!()
+        let core = Arc::clone(self.core());
+        let limit = core.config.call.timeout;
+        let errand = move || answer(core.call(&plugin, &method, &arguments, limit));
+        self.core()
+            .workers
+            .submit(Box::new(errand))
+            .map_err(|_full| {
+                CallError::Busy(
+                    "too many calls wait for a thread; this one was not executed".to_owned(),
+                )
+            })
     }
-    /// Takes the file through the whole journey, and waits for the outcome.
-    pub fn load(&self, _file: &Path) -> Result<SwapReport, SwapError> {
-        unimplemented!()
+
+    /// Takes a file through the whole journey, and waits for the outcome.
+    ///
+    /// # Errors
+    /// The step at which it ended. What served before serves on.
+    pub fn load(&self, file: &Path) -> Result<SwapReport, SwapError> {
+        let core = self.core();
+        let refuse = |step, cause| SwapError::new(step, file.display().to_string(), cause);
+        let file = absolute(file).map_err(|cause| refuse(Step::Watch, cause))?;
+        let staged = watch::stage(&file, core.store.staged_dir()).map_err(|not| match not {
+            NotStaged::Unfit(unfit) => refuse(Step::Vet, anyhow!(unfit)),
+            NotStaged::Platform(error) => refuse(Step::Watch, error),
+        })?;
+        let slot = core.slot_for(&staged.manifest.name);
+        journey::swap(core, &slot, staged, Trigger::Load)
     }
-    /// Drains and unloads a plugin.
-    pub fn unload(&self, _plugin: &str) -> Result<UnloadReport, SwapError> {
-        unimplemented!()
+
+    /// Takes a plugin out of service: drains it, saves its state, unmaps it. It comes back with [`Host::load`], or when
+    /// its file changes, with the saved state.
+    ///
+    /// # Errors
+    /// The step at which it ended; the plugin serves on then.
+    pub fn unload(&self, plugin: &str) -> Result<UnloadReport, SwapError> {
+        let core = self.core();
+        let slot = core.slot(plugin).ok_or_else(|| {
+            SwapError::new(Step::Load, plugin, anyhow!("no such plugin is known"))
+        })?;
+        let deadline = core.config.for_plugin(plugin).drain_deadline;
+        journey::retire(core, &slot, Trigger::Unload, deadline)
     }
-    /// Goes back to an older artifact, by the same journey.
+
+    /// Goes back to an older artifact by the same journey, as a new generation. Without a target: the one that served
+    /// before the current.
+    ///
+    /// # Errors
+    /// No such artifact is kept, or the step at which the journey ended.
     pub fn rollback(
         &self,
-        _plugin: &str,
-        _to: Option<RollbackTarget>,
+        plugin: &str,
+        to: Option<&RollbackTarget>,
     ) -> Result<SwapReport, SwapError> {
-        unimplemented!()
+        let core = self.core();
+        let refuse = |cause| SwapError::new(Step::Load, plugin, cause);
+        let slot = core
+            .slot(plugin)
+            .ok_or_else(|| refuse(anyhow!("no such plugin is known")))?;
+        let staged = self
+            .find_served(plugin, to)
+            .and_then(|artifact| stage_kept(core, &artifact))
+            .map_err(refuse)?;
+        journey::swap(core, &slot, staged, Trigger::Rollback)
     }
-    /// Examines a file as a load would; nothing is loaded.
-    pub fn vet(&self, _file: &Path) -> Verdict {
-        unimplemented!()
+
+    /// The newest artifact in the journal that served, is not serving, and is what is asked for.
+    fn find_served(&self, plugin: &str, to: Option<&RollbackTarget>) -> Result<LastGood> {
+        let core = self.core();
+        let serving = core
+            .slot(plugin)
+            .and_then(|slot| slot.gate.tenant())
+            .map(|generation| generation.life.digest);
+        let served = core.store.history(plugin, usize::MAX)?;
+        let record = served
+            .into_iter()
+            .filter(|record| matches!(record.outcome, Outcome::Swapped { .. }))
+            .find(|record| match to {
+                None => Some(record.digest) != serving,
+                Some(RollbackTarget::Version(version)) => record.version == *version,
+                Some(RollbackTarget::Generation(generation)) => record.generation == *generation,
+            })
+            .with_context(|| match to {
+                None => "no other artifact of it has served".to_owned(),
+                Some(RollbackTarget::Version(version)) => {
+                    format!("no version {version} of it has served")
+                }
+                Some(RollbackTarget::Generation(generation)) => {
+                    format!("no generation {generation} of it has served")
+                }
+            })?;
+        Ok(LastGood {
+            digest: record.digest,
+            version: record.version,
+            generation: record.generation,
+            file: record.file,
+        })
     }
+
+    /// Examines a file as a load would. Nothing is loaded, and no kept verdict is used.
+    #[must_use]
+    pub fn vet(&self, file: &Path) -> Verdict {
+        let core = self.core();
+        let limit = core.config.plugins.each.vet_timeout;
+        vet_in(core.store.staged_dir(), file, &core.examiner, limit)
+    }
+
     /// Looks at the whole directory again.
     pub fn rescan(&self) {
-        unimplemented!()
+        if let Some(foreman) = &*self.0.foreman.lock() {
+            foreman.rescan();
+        }
     }
-    /// Changes the set of names given to [`HostBuilder::only_files`].
-    pub fn watch_only(&self, _names: impl IntoIterator<Item = String>) {
-        unimplemented!()
+
+    /// Looks only at files with these names in the directory from now on.
+    pub fn watch_only(&self, names: impl IntoIterator<Item = String>) {
+        if let Some(foreman) = &*self.0.foreman.lock() {
+            foreman.watch_only(names.into_iter().collect());
+        }
     }
+
     /// All about the host.
     #[must_use]
     pub fn status(&self) -> HostStatus {
-        unimplemented!()
+        status::of_host(self.core())
     }
-    /// All about one plugin.
+
+    /// All about one plugin; `None` where no plugin of that name is known.
     #[must_use]
-    pub fn plugin(&self, _name: &str) -> Option<PluginStatus> {
-        unimplemented!()
+    pub fn plugin(&self, name: &str) -> Option<PluginStatus> {
+        let slot = self.core().slot(name)?;
+        Some(status::of_plugin(self.core(), &slot))
     }
+
     /// The journal's records of a plugin, newest first, at most `limit`.
-    pub fn history(&self, _plugin: &str, _limit: usize) -> anyhow::Result<Vec<Record>> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn history(&self, plugin: &str, limit: usize) -> Result<Vec<Record>> {
+        self.core().store.history(plugin, limit)
     }
+
     /// The last events, oldest first, at most 100.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
-        unimplemented!()
+        self.core().announcer.last()
     }
+
     /// The events from now on. A follower who falls 1,024 behind is cut off.
     #[must_use]
-    pub fn follow(&self) -> crossbeam_channel::Receiver<Event> {
-        unimplemented!()
+    pub fn follow(&self) -> Receiver<Event> {
+        self.core().announcer.follow()
     }
-    /// Adds an event of the program's own (builds of `host dev`).
-    pub fn announce(&self, _what: Happening) {
-        unimplemented!()
+
+    /// Adds an event of the embedding program's own.
+    pub fn announce(&self, what: Happening) {
+        self.core().announcer.announce(what);
     }
-    /// Refuses new calls, drains, saves states, stops. Every later call is `NotServing`.
-    pub fn shutdown(&self, _deadline: Duration) -> ShutdownReport {
-        unimplemented!()
+
+    /// Ends the host: refuses new calls, waits until `deadline` has passed at most for those inside, saves all states,
+    /// and lets the plugins go. Calls made later are [`CallError::NotServing`].
+    pub fn shutdown(&self, deadline: Duration) -> ShutdownReport {
+        self.0.shut_down(deadline)
     }
 }
 
-/// Examines `file` in a child process of `examiner` without a host (for `host vet`).
-pub fn vet(_file: &Path, _examiner: Option<&Path>, _limit: Duration) -> Verdict {
-    unimplemented!()
+impl Owner {
+    fn shut_down(&self, deadline: Duration) -> ShutdownReport {
+        let core = &self.core;
+        let mut report = ShutdownReport {
+            saved: Vec::new(),
+            out_of_time: Vec::new(),
+            failed: Vec::new(),
+        };
+        if core.shutting_down.swap(true, Ordering::AcqRel) {
+            return report;
+        }
+        core.announcer.announce(Happening::ShuttingDown);
+        let until = Instant::now() + deadline;
+        if let Some(foreman) = self.foreman.lock().take() {
+            foreman.wait_until_idle(until);
+        }
+        core.clock.end();
+        let slots: Vec<_> = core.slots.read().values().cloned().collect();
+        for generation in slots.iter().filter_map(|slot| slot.gate.tenant()) {
+            generation.life.desk.close();
+        }
+        // All calls first, and only then the plugins: calls inside may yet go from one to another.
+        while crate::core::anybody_inside(&slots).is_some() && Instant::now() < until {
+            std::thread::sleep(LOOK);
+        }
+        for slot in slots.iter().filter(|slot| slot.gate.tenant().is_some()) {
+            let left = until
+                .saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(10));
+            match journey::retire(core, slot, Trigger::Shutdown, left) {
+                Ok(unloaded) if unloaded.state_saved => report.saved.push(unloaded.plugin),
+                Ok(_) => {}
+                Err(error) if error.is_out_of_time() => {
+                    report
+                        .out_of_time
+                        .push(format!("{}: {:#}", slot.name, error.cause));
+                }
+                Err(error) => report
+                    .failed
+                    .push(format!("{}: {:#}", slot.name, error.cause)),
+            }
+        }
+        if let Err(error) = core.store.give_back_generations() {
+            tracing::warn!("the numbers of generations will have a gap: {error:#}");
+        }
+        core.announcer.announce(Happening::Stopped);
+        core.announcer.end();
+        report
+    }
 }
 
-/// Must be the first thing in the `main` of a program that examines artifacts by itself: it does nothing in the ordinary
-/// process and never returns in the examiner process.
-pub fn examiner() {}
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let deadline = self.core.config.plugins.each.drain_deadline;
+        self.shut_down(deadline);
+        // The threads end when the last they serve is gone: after this, with the core.
+        self.threads.get_mut().clear();
+    }
+}
+
+/// Examines `file` without a host, in a child process of `examiner` (default: this program itself, whose `main` must begin
+/// with [`examiner`](crate::examiner)), for at most `limit`.
+#[must_use]
+pub fn vet(file: &Path, examiner: Option<&Path>, limit: Duration) -> Verdict {
+    let own = crate::child::own_program();
+    let staging = std::env::temp_dir().join(format!("host-vet-{}", std::process::id()));
+    if let Err(error) = std::fs::create_dir_all(&staging) {
+        return Verdict::Refused {
+            reason: format!(
+                "no folder for a private copy: {}: {error}",
+                staging.display()
+            ),
+        };
+    }
+    let verdict = vet_in(&staging, file, examiner.unwrap_or(&own), limit);
+    // Another examination of this process may be using it still.
+    let _in_use = std::fs::remove_dir(&staging);
+    verdict
+}
+
+fn vet_in(staging: &Path, file: &Path, examiner: &Path, limit: Duration) -> Verdict {
+    let refused = |reason: String| Verdict::Refused { reason };
+    let staged = match watch::stage(file, staging) {
+        Ok(staged) => staged,
+        Err(not) => return refused(format!("{:#}", not.into_error())),
+    };
+    let examination = Examination {
+        examiner,
+        limit,
+        host_build: "",
+        store: None,
+    };
+    vet::verdict(&staged, &examination)
+        .unwrap_or_else(|error| refused(format!("it could not be examined: {error:#}")))
+}

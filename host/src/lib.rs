@@ -1,15 +1,48 @@
 //! A long-lived host for native plugins whose code is swapped while it is called.
+//!
+//! A service embeds it through [`Host::builder`]; the program `host` is such a service. Plugins are written against the
+//! crate `plugin-api`, and built with cargo; every finished build goes through a journey of [steps](Step): watch, vet,
+//! load, drain, hand over, switch, unload. Whatever fails on the way changes nothing.
+//!
+//! Modules, in the order in which an artifact meets them: `directory` and `foreman` (what appears in the watched
+//! directory), `journey` (the order of the steps), `steps`, `examiner` and `child` (vetting in another process), `foreign`
+//! (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `desk` (what a plugin asks of the
+//! host), `sweeper` (the way out of memory), `store` (what is kept on disk).
+//!
+//! There is no global state but three things, named where they stand: the interposed functions of the C library, the
+//! logs of leases by thread, and the C library's own list of libraries.
 
+mod announce;
 pub mod artifact;
+mod child;
+mod clock;
 pub mod config;
+mod core;
+mod desk;
+mod directory;
 mod error;
 pub mod event;
+mod examiner;
+mod foreign;
+mod foreman;
+mod gate;
+mod generation;
+mod hand;
 mod host;
 pub mod journal;
+mod journey;
+mod likeness;
+mod logbook;
 pub mod report;
+mod slot;
+mod status;
 mod step;
+mod steps;
 mod store;
+mod sweeper;
+mod workers;
 
 pub use error::{CallError, SwapError};
-pub use host::{Host, HostBuilder, Reply, RollbackTarget, examiner, vet};
+pub use examiner::examiner;
+pub use host::{Host, HostBuilder, Reply, RollbackTarget, vet};
 pub use step::Step;

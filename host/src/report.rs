@@ -202,6 +202,8 @@ pub struct GenerationStatus {
     pub jobs: usize,
     /// Its timers.
     pub timers: usize,
+    /// Threads that its own code has started and that are alive.
+    pub threads: usize,
     /// What it says of itself.
     pub manifest: Manifest,
 }

@@ -233,7 +233,7 @@ async fn rollback(
         To::Generation(generation) => RollbackTarget::Generation(generation),
         To::Version(version) => RollbackTarget::Version(version),
     });
-    let report = waiting(move || admin.host.rollback(&name, to)).await?;
+    let report = waiting(move || admin.host.rollback(&name, to.as_ref())).await?;
     Ok(json(
         StatusCode::OK,
         &report.map_err(|error| ended(&error))?,

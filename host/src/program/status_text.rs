@@ -110,8 +110,11 @@ fn generation(serving: &GenerationStatus, output: &Output, lines: &mut Vec<Strin
         let text = "a `&mut self` method panicked half-way: the state may be inconsistent";
         lines.push(labelled("tainted", &output.paint(Colour::Red, text)));
     }
-    if serving.jobs + serving.timers > 0 {
-        let text = format!("{} jobs, {} timers", serving.jobs, serving.timers);
+    if serving.jobs + serving.timers + serving.threads > 0 {
+        let text = format!(
+            "jobs: {}, timers: {}, threads of its own: {}",
+            serving.jobs, serving.timers, serving.threads
+        );
         lines.push(labelled("runs", &text));
     }
 }

@@ -1,5 +1,7 @@
 //! An artifact: a file claimed to hold a plugin, with its digest.
 
+pub(crate) mod elf;
+
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 

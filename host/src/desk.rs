@@ -1,0 +1,408 @@
+//! The desk: where one generation is served by its host: log, calls, jobs, timers.
+//!
+//! While its generation is a candidate, jobs and timers are only taken down; they begin when it begins to serve. When it
+//! is retired they are cancelled, and what is asked then is refused.
+
+use crate::{clock::Clock, error::CallError, hand};
+use abi_stable::{
+    sabi_trait::TD_Opaque,
+    std_types::{RResult, RSlice, RStr, RVec},
+};
+use parking_lot::{Condvar, Mutex};
+use plugin_api::contract::{
+    Answer, FORMAT_JSON, Fault, FaultKind, HostServices, HostServices_TO, HostServicesBox,
+    JobControl, JobControl_TO, JobObjectBox,
+};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Jobs a generation may have at once.
+const MOST_JOBS: usize = 64;
+/// Timers a generation may have at once.
+const MOST_TIMERS: usize = 256;
+
+/// What desks need of their host.
+pub(crate) trait Switchboard: Send + Sync {
+    /// Calls a plugin's method by name, on this thread.
+    fn call(&self, plugin: &str, method: &str, arguments: &[u8]) -> Result<Vec<u8>, CallError>;
+    /// Calls a plugin's method by name on a thread of the host's, and forgets about it.
+    fn call_later(self: Arc<Self>, plugin: Arc<str>, method: Arc<str>, arguments: Arc<[u8]>);
+    /// The host's timers.
+    fn clock(&self) -> &Clock;
+}
+
+/// Where one generation is served.
+pub(crate) struct Desk {
+    host: std::sync::Weak<dyn Switchboard>,
+    plugin: Arc<str>,
+    generation: u64,
+    book: Mutex<Book>,
+    changed: Condvar,
+}
+
+struct Book {
+    phase: Phase,
+    jobs: Vec<Arc<str>>,
+    last_timer: u64,
+    /// The clock's numbers by the generation's own.
+    timers: HashMap<u64, Option<u64>>,
+}
+
+enum Phase {
+    Candidate(Vec<Order>),
+    Serving,
+    Closed,
+}
+
+/// Something to be begun once the generation serves.
+enum Order {
+    Job(Arc<str>, JobObjectBox),
+    Timer(u64, Duration, Option<Duration>, Arc<str>, Arc<[u8]>),
+}
+
+impl Desk {
+    /// A desk for a candidate.
+    pub(crate) fn new(
+        host: std::sync::Weak<dyn Switchboard>,
+        plugin: Arc<str>,
+        generation: u64,
+    ) -> Arc<Desk> {
+        Arc::new(Desk {
+            host,
+            plugin,
+            generation,
+            book: Mutex::new(Book {
+                phase: Phase::Candidate(Vec::new()),
+                jobs: Vec::new(),
+                last_timer: 0,
+                timers: HashMap::new(),
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// The services to be given to the plugin.
+    pub(crate) fn services(self: &Arc<Self>) -> HostServicesBox {
+        HostServices_TO::from_value(Served(Arc::clone(self)), TD_Opaque)
+    }
+
+    /// The generation serves: begins what it has ordered.
+    pub(crate) fn open(self: &Arc<Self>) {
+        let mut book = self.book.lock();
+        if let Phase::Candidate(orders) = std::mem::replace(&mut book.phase, Phase::Serving) {
+            for order in orders {
+                self.begin(&mut book, order);
+            }
+        }
+    }
+
+    /// The generation is retired: cancels what runs, refuses what comes.
+    pub(crate) fn close(&self) {
+        let mut book = self.book.lock();
+        let before = std::mem::replace(&mut book.phase, Phase::Closed);
+        let timers = std::mem::take(&mut book.timers);
+        self.changed.notify_all();
+        drop(book);
+        if let Some(host) = self.host.upgrade() {
+            for number in timers.into_values().flatten() {
+                host.clock().remove(number);
+            }
+        }
+        drop(before);
+    }
+
+    /// The names of the jobs that run.
+    pub(crate) fn jobs(&self) -> Vec<Arc<str>> {
+        self.book.lock().jobs.clone()
+    }
+
+    /// How many timers there are.
+    pub(crate) fn timers(&self) -> usize {
+        self.book.lock().timers.len()
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.book.lock().phase, Phase::Closed)
+    }
+
+    fn order(self: &Arc<Self>, order: Order) -> Answer<()> {
+        let mut book = self.book.lock();
+        match &mut book.phase {
+            Phase::Closed => return unavailable("this generation is on its way out"),
+            Phase::Candidate(orders) => orders.push(order),
+            Phase::Serving => self.begin(&mut book, order),
+        }
+        RResult::ROk(())
+    }
+
+    fn begin(self: &Arc<Self>, book: &mut Book, order: Order) {
+        match order {
+            Order::Job(name, job) => self.begin_job(book, name, job),
+            Order::Timer(number, delay, period, method, arguments) => {
+                // One that was stopped before it began is no longer in the book.
+                if let (Some(host), Some(place)) =
+                    (self.host.upgrade(), book.timers.get_mut(&number))
+                {
+                    *place =
+                        Some(self.begin_timer(&host, number, delay, period, method, arguments));
+                }
+            }
+        }
+    }
+
+    fn begin_job(self: &Arc<Self>, book: &mut Book, name: Arc<str>, job: JobObjectBox) {
+        let desk = Arc::clone(self);
+        let own_name = Arc::clone(&name);
+        let started = std::thread::Builder::new()
+            .name(format!("job:{name}"))
+            .spawn(move || {
+                desk.run_job(&own_name, job);
+                let mut book = desk.book.lock();
+                if let Some(place) = book.jobs.iter().position(|running| *running == own_name) {
+                    book.jobs.swap_remove(place);
+                }
+            });
+        match started {
+            Ok(_detached) => book.jobs.push(name),
+            Err(error) => {
+                tracing::error!(
+                    plugin = &*self.plugin,
+                    generation = self.generation,
+                    job = &*name,
+                    "the job could not be started: {error}"
+                );
+            }
+        }
+    }
+
+    fn run_job(self: &Arc<Self>, name: &str, mut job: JobObjectBox) {
+        let control = JobControl_TO::from_value(Control(Arc::clone(self)), TD_Opaque);
+        if let RResult::RErr(fault) = job.run(control) {
+            tracing::error!(
+                plugin = &*self.plugin,
+                generation = self.generation,
+                job = name,
+                "the job failed: {}",
+                fault.message.as_str()
+            );
+        }
+    }
+
+    fn begin_timer(
+        self: &Arc<Self>,
+        host: &Arc<dyn Switchboard>,
+        number: u64,
+        delay: Duration,
+        period: Option<Duration>,
+        method: Arc<str>,
+        arguments: Arc<[u8]>,
+    ) -> u64 {
+        let desk = Arc::downgrade(self);
+        host.clock().add(
+            delay,
+            period,
+            Arc::new(move || {
+                let Some(desk) = desk.upgrade().filter(|desk| !desk.is_closed()) else {
+                    return;
+                };
+                if period.is_none() {
+                    desk.book.lock().timers.remove(&number);
+                }
+                if let Some(host) = desk.host.upgrade() {
+                    host.call_later(
+                        Arc::clone(&desk.plugin),
+                        Arc::clone(&method),
+                        Arc::clone(&arguments),
+                    );
+                }
+            }),
+        )
+    }
+}
+
+fn unavailable<T>(message: &str) -> Answer<T> {
+    RResult::RErr(Fault::new(FaultKind::UNAVAILABLE, message))
+}
+
+/// The desk as the plugin sees it.
+struct Served(Arc<Desk>);
+
+impl HostServices for Served {
+    fn log(&self, level: u32, target: RStr<'_>, message: RStr<'_>) {
+        let (plugin, generation) = (&*self.0.plugin, self.0.generation);
+        let (source, message) = (target.as_str(), message.as_str());
+        match level {
+            1 => tracing::error!(target: "plugin", plugin, generation, source, "{message}"),
+            2 => tracing::warn!(target: "plugin", plugin, generation, source, "{message}"),
+            3 => tracing::info!(target: "plugin", plugin, generation, source, "{message}"),
+            4 => tracing::debug!(target: "plugin", plugin, generation, source, "{message}"),
+            _ => tracing::trace!(target: "plugin", plugin, generation, source, "{message}"),
+        }
+    }
+
+    fn call(
+        &self,
+        plugin: RStr<'_>,
+        method: RStr<'_>,
+        format: u32,
+        arguments: RSlice<'_, u8>,
+    ) -> Answer<RVec<u8>> {
+        if format != FORMAT_JSON {
+            return RResult::RErr(Fault::new(
+                FaultKind::BAD_ARGUMENTS,
+                format!("arguments in format {format} are not known to this host"),
+            ));
+        }
+        if !hand::may_call_out() {
+            return unavailable("plugins cannot be called during a handover");
+        }
+        let Some(host) = self.0.host.upgrade() else {
+            return unavailable("the host has stopped");
+        };
+        match host.call(plugin.as_str(), method.as_str(), arguments.as_slice()) {
+            Ok(result) => RResult::ROk(result.into()),
+            Err(error) => RResult::RErr(error.to_fault()),
+        }
+    }
+
+    fn spawn(&self, name: RStr<'_>, job: JobObjectBox) -> Answer<()> {
+        if self.0.book.lock().jobs.len() >= MOST_JOBS {
+            return unavailable("it has 64 jobs running already");
+        }
+        self.0.order(Order::Job(Arc::from(name.as_str()), job))
+    }
+
+    fn timer(
+        &self,
+        delay: u64,
+        period: u64,
+        method: RStr<'_>,
+        format: u32,
+        arguments: RSlice<'_, u8>,
+    ) -> Answer<u64> {
+        if format != FORMAT_JSON {
+            return RResult::RErr(Fault::new(
+                FaultKind::BAD_ARGUMENTS,
+                format!("arguments in format {format} are not known to this host"),
+            ));
+        }
+        let number = {
+            let mut book = self.0.book.lock();
+            if book.timers.len() >= MOST_TIMERS {
+                return unavailable("it has 256 timers already");
+            }
+            book.last_timer += 1;
+            let number = book.last_timer;
+            book.timers.insert(number, None);
+            number
+        };
+        let order = Order::Timer(
+            number,
+            Duration::from_nanos(delay),
+            (period > 0).then(|| Duration::from_nanos(period)),
+            Arc::from(method.as_str()),
+            Arc::from(arguments.as_slice()),
+        );
+        match self.0.order(order) {
+            RResult::ROk(()) => RResult::ROk(number),
+            RResult::RErr(fault) => {
+                self.0.book.lock().timers.remove(&number);
+                RResult::RErr(fault)
+            }
+        }
+    }
+
+    fn stop_timer(&self, timer: u64) {
+        let removed = self.0.book.lock().timers.remove(&timer);
+        if let (Some(Some(number)), Some(host)) = (removed, self.0.host.upgrade()) {
+            host.clock().remove(number);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos() as u64)
+    }
+
+    fn random(&self) -> u64 {
+        getrandom::u64().unwrap_or_else(|error| {
+            tracing::error!("the system gives no random numbers: {error}");
+            0
+        })
+    }
+}
+
+/// How a running job learns that it should end.
+struct Control(Arc<Desk>);
+
+impl JobControl for Control {
+    fn cancelled(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    fn sleep(&self, nanoseconds: u64) -> bool {
+        let until = Instant::now().checked_add(Duration::from_nanos(nanoseconds));
+        let mut book = self.0.book.lock();
+        while !matches!(book.phase, Phase::Closed) {
+            match until {
+                Some(until) => {
+                    if self.0.changed.wait_until(&mut book, until).timed_out() {
+                        return matches!(book.phase, Phase::Closed);
+                    }
+                }
+                None => self.0.changed.wait(&mut book),
+            }
+        }
+        true
+    }
+}
+
+/// Services that do nothing, for a plugin that is only examined.
+pub(crate) fn inert() -> HostServicesBox {
+    HostServices_TO::from_value(Inert, TD_Opaque)
+}
+
+struct Inert;
+
+impl HostServices for Inert {
+    fn log(&self, _level: u32, _target: RStr<'_>, _message: RStr<'_>) {}
+
+    fn call(
+        &self,
+        _plugin: RStr<'_>,
+        _method: RStr<'_>,
+        _format: u32,
+        _arguments: RSlice<'_, u8>,
+    ) -> Answer<RVec<u8>> {
+        unavailable("no plugin can be called while this one is examined")
+    }
+
+    fn spawn(&self, _name: RStr<'_>, _job: JobObjectBox) -> Answer<()> {
+        RResult::ROk(())
+    }
+
+    fn timer(
+        &self,
+        _delay: u64,
+        _period: u64,
+        _method: RStr<'_>,
+        _format: u32,
+        _arguments: RSlice<'_, u8>,
+    ) -> Answer<u64> {
+        RResult::ROk(0)
+    }
+
+    fn stop_timer(&self, _timer: u64) {}
+
+    fn now(&self) -> u64 {
+        0
+    }
+
+    fn random(&self) -> u64 {
+        4
+    }
+}

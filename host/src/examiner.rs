@@ -1,0 +1,172 @@
+//! The examiner: a child process that does with an artifact what a load would do, so that only the child can come to harm.
+//!
+//! It maps the staged copy, checks the contract's layout, creates the plugin with inert services, snapshots, restores and
+//! snapshots it again, and drops it; never does it call an author's method. It tells its parent each stage before it
+//! begins it, over the socket that is its standard input, and last the verdict: so a crash or a silence has a place.
+
+use crate::{
+    artifact::elf,
+    desk,
+    foreign::{instance::Candidate, library::Library},
+    likeness,
+    report::Verdict,
+};
+use anyhow::{Context, Result};
+use plugin_api::manifest::{Encoding, Manifest};
+use serde::{Deserialize, Serialize};
+use std::{
+    io::Write,
+    os::{fd::AsFd, unix::net::UnixStream},
+    path::Path,
+};
+
+/// The first argument of an examiner process; the second is the artifact.
+pub(crate) const MARK: &str = "--examine-artifact-for-host";
+
+/// What the examiner tells its parent, one JSON object a line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "tells", rename_all = "snake_case")]
+pub(crate) enum Tells {
+    /// What it is about to do.
+    Stage {
+        /// In words, as in "creating it".
+        stage: String,
+    },
+    /// What it has found.
+    Found {
+        /// The verdict.
+        verdict: Verdict,
+        /// Whether it depends on nothing but the artifact, so that it holds next time too.
+        lasting: bool,
+    },
+}
+
+/// Examines an artifact and ends the process, if this is an examiner process; does nothing otherwise.
+///
+/// It must be the first thing in the `main` of a program that is its own examiner (see
+/// [`HostBuilder::examiner`](crate::HostBuilder::examiner)).
+///
+/// ```no_run
+/// host::examiner();
+/// // The service begins here.
+/// ```
+pub fn examiner() {
+    if !is_examiner() {
+        return;
+    }
+    let status = match std::env::args_os().nth(2) {
+        Some(artifact) => match examine_for_parent(Path::new(&artifact)) {
+            Ok(()) => 0,
+            Err(_parent_gone) => 2,
+        },
+        None => 2,
+    };
+    #[expect(
+        clippy::exit,
+        reason = "an examiner process ends here, whatever the program around it"
+    )]
+    std::process::exit(status);
+}
+
+/// Whether this process was started to examine an artifact.
+pub(crate) fn is_examiner() -> bool {
+    std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == MARK)
+}
+
+fn examine_for_parent(artifact: &Path) -> Result<()> {
+    // Neither a core file nor a life beyond the parent's.
+    let _kept = rustix::process::setrlimit(
+        rustix::process::Resource::Core,
+        rustix::process::Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    );
+    let _kept =
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned()?;
+    let mut parent = UnixStream::from(stdin);
+    let mut tell = |tells: &Tells| -> Result<()> {
+        let mut line = serde_json::to_vec(tells)?;
+        line.push(b'\n');
+        Ok(parent.write_all(&line)?)
+    };
+    let (verdict, lasting) = examine(artifact, &mut |stage| {
+        tell(&Tells::Stage {
+            stage: stage.to_owned(),
+        })
+    })?;
+    tell(&Tells::Found { verdict, lasting })
+}
+
+/// Gives the verdict, and whether it depends on nothing but the artifact.
+fn examine(artifact: &Path, stage: &mut dyn FnMut(&str) -> Result<()>) -> Result<(Verdict, bool)> {
+    let refused = |reason: String| Verdict::Refused { reason };
+    stage("reading its manifest")?;
+    let bytes = std::fs::read(artifact).context("reading the staged copy")?;
+    let manifest = match elf::manifest(&bytes) {
+        Ok(manifest) => manifest,
+        Err(unfit) => return Ok((refused(unfit.to_string()), true)),
+    };
+    drop(bytes);
+    stage("mapping it")?;
+    let library = match Library::open(artifact) {
+        Ok(library) => library,
+        Err(error) => return Ok((refused(format!("{error:#}")), true)),
+    };
+    stage("creating it (`new`)")?;
+    let mut candidate = match Candidate::create(library, desk::inert()) {
+        Ok(candidate) => candidate,
+        // What `new` makes of its surroundings may be another thing tomorrow.
+        Err((fault, _remains)) => return Ok((refused(format!("creating it: {fault}")), false)),
+    };
+    let found = match manifest.schema {
+        Some(schema) => try_handover(&mut candidate, &manifest, schema, stage)?,
+        None => Ok(()),
+    };
+    stage("dropping it")?;
+    let (_remains, dropped) = candidate.retire();
+    let mut remarks = Vec::new();
+    if let Err(fault) = dropped {
+        remarks.push(format!("dropping it: {fault}"));
+    }
+    Ok(match found {
+        Ok(()) => (
+            Verdict::Sound {
+                manifest: Box::new(manifest),
+                remarks,
+            },
+            true,
+        ),
+        Err(reason) => (refused(reason), true),
+    })
+}
+
+/// Takes the state of a new plugin through a handover to itself.
+fn try_handover(
+    candidate: &mut Candidate,
+    manifest: &Manifest,
+    schema: u32,
+    stage: &mut dyn FnMut(&str) -> Result<()>,
+) -> Result<Result<(), String>> {
+    stage("taking a snapshot of its state")?;
+    let snapshot = match candidate.snapshot(schema) {
+        Ok(snapshot) => snapshot,
+        Err(fault) => return Ok(Err(format!("taking a snapshot of its state: {fault}"))),
+    };
+    stage("restoring that snapshot")?;
+    if let Err(fault) = candidate.restore(schema, &snapshot) {
+        return Ok(Err(format!("restoring its own snapshot: {fault}")));
+    }
+    if manifest.encoding != Encoding::Messagepack {
+        return Ok(Ok(()));
+    }
+    stage("taking a snapshot of the restored state")?;
+    Ok(match candidate.snapshot(schema) {
+        Ok(again) => likeness::holds(&snapshot, &again)
+            .map_err(|difference| format!("it does not keep its own state: {difference}")),
+        Err(fault) => Err(format!("taking a snapshot of the restored state: {fault}")),
+    })
+}

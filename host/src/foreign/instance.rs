@@ -1,0 +1,265 @@
+//! An instance: the object that a library made, and every way the host may ask it something.
+//!
+//! Ownership says what may be asked. A [`Candidate`] belongs to one owner, who may restore and attach it. An
+//! [`Instance`] is shared by callers: `&self` methods run at once, `&mut self` methods alone, behind its lock. What is
+//! [retired](Instance::retire) is a [`Remains`]: a library with no object in it. So none of these can overlap.
+//!
+//! Everything an object returns lives in its library; here it is copied and dropped before a function returns.
+
+use super::{
+    interpose::Hold,
+    library::{Closing, Library, Pinned},
+};
+use abi_stable::std_types::{RResult, RSlice, RVec};
+use anyhow::{Result, anyhow};
+use parking_lot::RwLock;
+use plugin_api::contract::{Answer, FORMAT_JSON, Fault, HostServicesBox, PluginObjectBox};
+use std::{cell::UnsafeCell, fmt, time::Duration};
+
+/// A fault as the host keeps it: copied out of the plugin's library.
+#[derive(Debug, Clone)]
+pub(crate) struct PluginFault(pub(crate) Fault);
+
+impl fmt::Display for PluginFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for PluginFault {}
+
+/// Copies an answer out of the library it lives in.
+fn copy<T, U>(answer: Answer<T>, value: impl FnOnce(&T) -> U) -> Result<U, PluginFault> {
+    match &answer {
+        RResult::ROk(answered) => Ok(value(answered)),
+        RResult::RErr(fault) => Err(PluginFault(Fault::new(fault.kind, fault.message.as_str()))),
+    }
+}
+
+fn bytes(answer: Answer<RVec<u8>>) -> Result<Vec<u8>, PluginFault> {
+    copy(answer, |bytes| bytes.to_vec())
+}
+
+/// An object that one owner prepares to serve.
+pub(crate) struct Candidate {
+    // Declared before the library: what is made of it is gone first, should both be dropped.
+    object: PluginObjectBox,
+    library: Library,
+}
+
+impl Candidate {
+    /// Lets the library make its object.
+    ///
+    /// # Errors
+    /// The plugin's fault, with the library.
+    pub(crate) fn create(
+        library: Library,
+        services: HostServicesBox,
+    ) -> Result<Candidate, (PluginFault, Remains)> {
+        match (library.module().create())(services) {
+            RResult::ROk(object) => Ok(Candidate { object, library }),
+            RResult::RErr(fault) => {
+                let copied = PluginFault(Fault::new(fault.kind, fault.message.as_str()));
+                drop(fault);
+                Err((copied, Remains::Library(library)))
+            }
+        }
+    }
+
+    /// Replaces its state.
+    pub(crate) fn restore(&mut self, schema: u32, snapshot: &[u8]) -> Result<(), PluginFault> {
+        copy(
+            self.object.restore(schema, RSlice::from_slice(snapshot)),
+            |()| (),
+        )
+    }
+
+    /// Its state as a successor would get it.
+    pub(crate) fn snapshot(&self, schema: u32) -> Result<Vec<u8>, PluginFault> {
+        bytes(self.object.snapshot(schema))
+    }
+
+    /// Lets it get hold of what is not state.
+    pub(crate) fn attach(&mut self) -> Result<(), PluginFault> {
+        copy(self.object.attach(), |()| ())
+    }
+
+    /// Opens it to callers.
+    pub(crate) fn into_instance(self, lock: Locking) -> Instance {
+        Instance {
+            object: UnsafeCell::new(self.object),
+            lock: match lock {
+                Locking::None => None,
+                Locking::ForExclusive => Some(RwLock::new(())),
+            },
+            library: self.library,
+        }
+    }
+
+    /// Drops the object.
+    pub(crate) fn retire(self) -> (Remains, Result<(), PluginFault>) {
+        retire(self.object, self.library)
+    }
+}
+
+/// Whether an instance needs a lock between its methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locking {
+    /// It has no `&mut self` method.
+    None,
+    /// It has some.
+    ForExclusive,
+}
+
+/// An object that callers share.
+pub(crate) struct Instance {
+    object: UnsafeCell<PluginObjectBox>,
+    /// Between `&mut self` methods and all others; absent where there are none of the former.
+    lock: Option<RwLock<()>>,
+    library: Library,
+}
+
+// SAFETY: The object is `Send + Sync` by its contract. The cell gives `&mut` to it in `call_exclusive` only, under the
+// lock's write side, while every `&` is under its read side; without a lock no `&mut` is given at all.
+unsafe impl Sync for Instance {}
+
+/// Why a call was not answered by a value.
+pub(crate) enum Unanswered {
+    /// The plugin's fault.
+    Fault(PluginFault),
+    /// The lock was not to be had in time; the call was not executed.
+    OutOfTime,
+}
+
+impl Instance {
+    /// Calls a `&self` method, waiting at most `limit` for a `&mut self` method to end.
+    pub(crate) fn call(
+        &self,
+        method: u32,
+        arguments: &[u8],
+        limit: Duration,
+    ) -> Result<Vec<u8>, Unanswered> {
+        // Recursive, since a method may come back to its own plugin on the same thread, and must not wait behind a
+        // writer that waits for it. The gate refuses the same under a `&mut self` method.
+        let _shared = match &self.lock {
+            None => None,
+            Some(lock) => Some(
+                lock.try_read_recursive_for(limit)
+                    .ok_or(Unanswered::OutOfTime)?,
+            ),
+        };
+        // SAFETY: No `&mut` to the object exists: it is only made under the write side of the lock, whose read side is
+        // held here, or there is no lock and it is never made.
+        let object = unsafe { &*self.object.get() };
+        bytes(object.call(method, FORMAT_JSON, RSlice::from_slice(arguments)))
+            .map_err(Unanswered::Fault)
+    }
+
+    /// Calls a `&mut self` method, waiting at most `limit` for the others to end.
+    pub(crate) fn call_exclusive(
+        &self,
+        method: u32,
+        arguments: &[u8],
+        limit: Duration,
+    ) -> Result<Vec<u8>, Unanswered> {
+        let Some(lock) = &self.lock else {
+            let fault = Fault::new(
+                plugin_api::contract::FaultKind::UNKNOWN_METHOD,
+                "it has no `&mut self` methods",
+            );
+            return Err(Unanswered::Fault(PluginFault(fault)));
+        };
+        let _alone = lock.try_write_for(limit).ok_or(Unanswered::OutOfTime)?;
+        // SAFETY: The write side of the lock is held: no other reference to the object exists, since each is made under
+        // one of its sides.
+        let object = unsafe { &mut *self.object.get() };
+        bytes(object.call_exclusive(method, FORMAT_JSON, RSlice::from_slice(arguments)))
+            .map_err(Unanswered::Fault)
+    }
+
+    /// Its state in the format of `schema`, with no `&mut self` method inside.
+    pub(crate) fn snapshot(&self, schema: u32) -> Result<Vec<u8>, PluginFault> {
+        let _shared = self.lock.as_ref().map(|lock| lock.read());
+        // SAFETY: As in `call`.
+        let object = unsafe { &*self.object.get() };
+        bytes(object.snapshot(schema))
+    }
+
+    /// Drops the object. The owner is the last: no call is inside.
+    pub(crate) fn retire(self) -> (Remains, Result<(), PluginFault>) {
+        retire(self.object.into_inner(), self.library)
+    }
+
+    /// The threads its library started that are alive.
+    pub(crate) fn living_threads(&self) -> usize {
+        self.library.living_threads()
+    }
+}
+
+fn retire(mut object: PluginObjectBox, library: Library) -> (Remains, Result<(), PluginFault>) {
+    let outcome = copy(object.retire(), |()| ());
+    drop(object);
+    (Remains::Library(library), outcome)
+}
+
+/// What is left of a plugin once its object is dropped.
+pub(crate) enum Remains {
+    /// Its library.
+    Library(Library),
+    /// Its library, closed and mapped all the same.
+    Pinned(Pinned),
+}
+
+impl Remains {
+    /// Says that nothing of it runs any more but destructors of thread-locals.
+    pub(crate) fn vacate(&self) {
+        if let Remains::Library(library) = self {
+            library.vacate();
+        }
+    }
+
+    /// Tries to take it out of memory.
+    ///
+    /// # Errors
+    /// What is left, with what holds it in words.
+    pub(crate) fn close(self) -> Result<(), (Option<Remains>, String)> {
+        let closing = match self {
+            Remains::Library(library) => {
+                // SAFETY: A `Remains` is made only of a library whose object is retired and dropped, or never was made.
+                // Jobs and calls are leases on the generation, whose last owner made this. Threads and thread-locals
+                // are what `close` itself waits for.
+                unsafe { library.close() }
+            }
+            Remains::Pinned(pinned) => pinned
+                .look_again()
+                .map(|left| left.map_or(Closing::Unmapped, Closing::Pinned)),
+        };
+        match closing {
+            Ok(Closing::Unmapped) => Ok(()),
+            Ok(Closing::Held(library, hold)) => {
+                Err((Some(Remains::Library(library)), in_words(&hold)))
+            }
+            Ok(Closing::Pinned(pinned)) => Err((
+                Some(Remains::Pinned(pinned)),
+                "closed, and mapped all the same: something in the process pins it (a thread pool it left behind, \
+                 or unique symbols)"
+                    .to_owned(),
+            )),
+            Err(error) => Err((None, format!("{:#}", anyhow!(error)))),
+        }
+    }
+}
+
+fn in_words(hold: &Hold) -> String {
+    match hold {
+        Hold::Threads(1) => "1 thread that it started is alive".to_owned(),
+        Hold::Threads(count) => format!("{count} threads that it started are alive"),
+        Hold::Entries(1) => {
+            "1 value of a thread-local of its waits on a thread that has not called since"
+                .to_owned()
+        }
+        Hold::Entries(count) => format!(
+            "{count} values of thread-locals of its wait on threads that have not called since"
+        ),
+    }
+}

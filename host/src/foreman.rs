@@ -1,0 +1,425 @@
+//! The foreman: turns what is seen in the watched directory into journeys.
+//!
+//! One thread reads sights; each file that is to be looked at gets a lane, a short-lived thread, so that a plugin that is
+//! slow to vet or to drain holds up no other. A file that changes while its lane is busy is looked at again afterwards.
+
+use crate::{
+    artifact::elf::{Unfit, is_plugin_name},
+    config::OnRemoval,
+    core::Core,
+    directory::{self, Directory, Sight},
+    event::Happening,
+    journey,
+    report::Trigger,
+    slot::Slot,
+    step::Step,
+    steps::watch::{self, Look, NotStaged, Staged},
+};
+use anyhow::Result;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// Sights that may wait; more are taken as "look at all of it".
+const SIGHTS: usize = 4096;
+/// How often the directory is attached to again while it is missing.
+const MISSING: Duration = Duration::from_secs(1);
+/// Pauses between looks at a file that is not all there. After these, only a new sight brings it back.
+const PAUSES: [u64; 6] = [20, 50, 100, 200, 400, 800];
+
+/// Turns sights into journeys. Dropping it ends its thread.
+pub(crate) struct Foreman {
+    orders: Sender<Sight>,
+    lanes: Arc<Lanes>,
+    only: Arc<Mutex<Option<BTreeSet<String>>>>,
+}
+
+/// The files that are being looked at.
+#[derive(Default)]
+struct Lanes {
+    busy: Mutex<HashMap<PathBuf, Again>>,
+    changed: Condvar,
+}
+
+/// Whether a file is to be looked at again, once its lane is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    No,
+    Yes,
+}
+
+impl Foreman {
+    /// Watches the directory, decides on all that is there, and goes on with what is seen.
+    ///
+    /// # Errors
+    /// The directory cannot be watched.
+    pub(crate) fn start(
+        core: &Arc<Core>,
+        path: &Path,
+        only: Option<BTreeSet<String>>,
+    ) -> Result<(Foreman, JoinHandle<()>)> {
+        let (orders, sights) = bounded(SIGHTS);
+        let directory = Directory::watch(path, orders.clone())?;
+        let foreman = Foreman {
+            orders,
+            lanes: Arc::default(),
+            only: Arc::new(Mutex::new(only)),
+        };
+        let shift = Shift {
+            core: Arc::downgrade(core),
+            directory,
+            lanes: Arc::clone(&foreman.lanes),
+            only: Arc::clone(&foreman.only),
+            leaving: HashMap::new(),
+        };
+        shift.look_at_all_first(core);
+        let thread = std::thread::Builder::new()
+            .name("foreman".to_owned())
+            .spawn(move || shift.run(&sights))?;
+        Ok((foreman, thread))
+    }
+
+    /// Looks at the whole directory again.
+    pub(crate) fn rescan(&self) {
+        // Full means that it will be looked at anyway.
+        let _full = self.orders.try_send(Sight::LookAgain);
+    }
+
+    /// Looks only at files with these names from now on.
+    pub(crate) fn watch_only(&self, names: BTreeSet<String>) {
+        *self.only.lock() = Some(names);
+        self.rescan();
+    }
+
+    /// Waits until no file is being looked at, at most until `deadline`.
+    pub(crate) fn wait_until_idle(&self, deadline: Instant) {
+        let mut busy = self.lanes.busy.lock();
+        while !busy.is_empty() {
+            if self
+                .lanes
+                .changed
+                .wait_until(&mut busy, deadline)
+                .timed_out()
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// The foreman's thread.
+struct Shift {
+    core: Weak<Core>,
+    directory: Directory,
+    lanes: Arc<Lanes>,
+    only: Arc<Mutex<Option<BTreeSet<String>>>>,
+    /// Files that are gone, and when that counts.
+    leaving: HashMap<PathBuf, Instant>,
+}
+
+impl Shift {
+    /// Decides on all that is there, claims in the order of names, journeys side by side.
+    fn look_at_all_first(&self, core: &Arc<Core>) {
+        let mut journeys = Vec::new();
+        for path in directory::libraries(self.directory.path()) {
+            if !self.concerns(&path) {
+                continue;
+            }
+            if let Decision::Swap(slot, staged) = decide(core, &path) {
+                let core = Arc::clone(core);
+                let journey = std::thread::Builder::new()
+                    .name(format!("swap:{}", slot.name))
+                    // The journey tells its own outcome.
+                    .spawn(move || drop(journey::swap(&core, &slot, *staged, Trigger::Watch)));
+                journeys.extend(journey.ok());
+            }
+        }
+        for journey in journeys {
+            let _told = journey.join();
+        }
+    }
+
+    fn run(mut self, sights: &Receiver<Sight>) {
+        loop {
+            let sight = sights.recv_timeout(self.next_look());
+            let Some(core) = self.core.upgrade() else {
+                return;
+            };
+            match sight {
+                Ok(sight) => self.see(&core, sight),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if self.directory.has_lost() {
+                self.see(&core, Sight::LookAgain);
+            }
+            self.see_off(&core);
+            if !self.directory.path().is_dir() {
+                // Whatever is missing of it, the next try comes.
+                let _missing = self.directory.attach();
+            }
+        }
+    }
+
+    fn next_look(&self) -> Duration {
+        let now = Instant::now();
+        self.leaving
+            .values()
+            .map(|when| when.saturating_duration_since(now))
+            .min()
+            .unwrap_or(MISSING)
+            .min(MISSING)
+    }
+
+    fn concerns(&self, path: &Path) -> bool {
+        let only = self.only.lock();
+        only.as_ref().is_none_or(|names| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| names.contains(name))
+        })
+    }
+
+    fn see(&mut self, core: &Arc<Core>, sight: Sight) {
+        match sight {
+            Sight::LookAgain => self.look_at_all(core),
+            Sight::Placed(path) | Sight::Written(path) => self.look_at(core, path),
+            // A single name: somebody is writing, and will close it.
+            Sight::Created(path) => match Look::at(&path) {
+                Some(look) if look.names >= 2 => self.look_at(core, path),
+                _ => drop(self.leaving.remove(&path)),
+            },
+            Sight::Removed(path) => self.note_leaving(core, path),
+        }
+    }
+
+    fn look_at_all(&mut self, core: &Arc<Core>) {
+        let _missing = self.directory.attach();
+        for path in directory::libraries(self.directory.path()) {
+            self.look_at(core, path);
+        }
+        let slots: Vec<Arc<Slot>> = core.slots.read().values().cloned().collect();
+        for file in slots.iter().filter_map(|slot| slot.facts().file) {
+            if !file.exists() {
+                self.note_leaving(core, file);
+            }
+        }
+    }
+
+    fn look_at(&mut self, core: &Arc<Core>, path: PathBuf) {
+        self.leaving.remove(&path);
+        if !self.concerns(&path) {
+            return;
+        }
+        let mut busy = self.lanes.busy.lock();
+        if let Some(again) = busy.get_mut(&path) {
+            *again = Again::Yes;
+            return;
+        }
+        let (core, lanes, file) = (Arc::downgrade(core), Arc::clone(&self.lanes), path.clone());
+        let lane = std::thread::Builder::new()
+            .name("lane".to_owned())
+            .spawn(move || lanes.run(&core, &file));
+        match lane {
+            Ok(_runs) => drop(busy.insert(path, Again::No)),
+            Err(error) => tracing::error!(file = %path.display(), "no thread for it: {error}"),
+        }
+    }
+
+    fn note_leaving(&mut self, core: &Core, path: PathBuf) {
+        let grace = slot_of(core, &path).map_or(core.config.plugins.each.removal_grace, |slot| {
+            core.config.for_plugin(&slot.name).removal_grace
+        });
+        self.leaving
+            .entry(path)
+            .or_insert_with(|| Instant::now() + grace);
+    }
+
+    /// Acts on files that have been gone for their grace.
+    fn see_off(&mut self, core: &Arc<Core>) {
+        let now = Instant::now();
+        let due: Vec<PathBuf> = self
+            .leaving
+            .iter()
+            .filter(|(_, when)| **when <= now)
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in due {
+            self.leaving.remove(&path);
+            if !path.exists() {
+                removed(core, &path);
+            }
+        }
+    }
+}
+
+fn slot_of(core: &Core, path: &Path) -> Option<Arc<Slot>> {
+    let slots = core.slots.read();
+    slots
+        .values()
+        .find(|slot| slot.facts().file.as_deref() == Some(path))
+        .cloned()
+}
+
+/// A file is gone for good.
+fn removed(core: &Arc<Core>, path: &Path) {
+    core.ignored.lock().remove(path);
+    let Some(slot) = slot_of(core, path) else {
+        return;
+    };
+    slot.set_file(None);
+    let config = core.config.for_plugin(&slot.name);
+    if config.on_removal == OnRemoval::Keep || slot.gate.tenant().is_none() {
+        return;
+    }
+    let (core, deadline) = (Arc::clone(core), config.drain_deadline);
+    let retire = move || {
+        if let Err(error) = journey::retire(&core, &slot, Trigger::Removal, deadline) {
+            let text = format!("its file was removed, but it serves on: {error}");
+            core.remark(&slot.name, text);
+        }
+    };
+    let started = std::thread::Builder::new()
+        .name("removal".to_owned())
+        .spawn(retire);
+    if let Err(error) = started {
+        tracing::error!(file = %path.display(), "no thread to unload it: {error}");
+    }
+}
+
+impl Lanes {
+    /// Looks at a file until it has not changed meanwhile.
+    fn run(&self, core: &Weak<Core>, path: &Path) {
+        loop {
+            if let Some(core) = core.upgrade() {
+                look_at(&core, path);
+            }
+            let mut busy = self.busy.lock();
+            match busy.get_mut(path) {
+                Some(again) if *again == Again::Yes => *again = Again::No,
+                _ => {
+                    busy.remove(path);
+                    self.changed.notify_all();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Looks at a file, again while it is not all there, and takes it through its journey.
+fn look_at(core: &Arc<Core>, path: &Path) {
+    let mut pauses = PAUSES.iter();
+    loop {
+        match decide(core, path) {
+            Decision::Swap(slot, staged) => {
+                // The journey tells its own outcome.
+                let _told = journey::swap(core, &slot, *staged, Trigger::Watch);
+                return;
+            }
+            Decision::Incomplete(reason) => match pauses.next() {
+                Some(pause) => std::thread::sleep(Duration::from_millis(*pause)),
+                None => return core.ignore(path.to_owned(), reason),
+            },
+            Decision::Leave => return,
+        }
+    }
+}
+
+/// What is to be done about a file.
+enum Decision {
+    /// It is to be taken through its journey.
+    Swap(Arc<Slot>, Box<Staged>),
+    /// It is not all there.
+    Incomplete(String),
+    /// Nothing; what there was to say has been said.
+    Leave,
+}
+
+fn decide(core: &Core, path: &Path) -> Decision {
+    let staged = match watch::stage(path, core.store.staged_dir()) {
+        Ok(staged) => staged,
+        Err(NotStaged::Unfit(Unfit::Incomplete(reason))) => return Decision::Incomplete(reason),
+        Err(NotStaged::Unfit(Unfit::Stranger(reason))) => {
+            core.ignore(path.to_owned(), format!("not a plugin: {reason}"));
+            return Decision::Leave;
+        }
+        Err(NotStaged::Unfit(Unfit::Refused { name, reason })) => {
+            refuse(core, path, name, reason);
+            return Decision::Leave;
+        }
+        Err(NotStaged::Platform(error)) => {
+            if path.exists() {
+                core.ignore(path.to_owned(), format!("{error:#}"));
+            }
+            return Decision::Leave;
+        }
+    };
+    let slot = core.slot_for(&staged.manifest.name);
+    if let Some(first) = slot.facts().file
+        && first != path
+        && first.exists()
+    {
+        core.ignore(
+            path.to_owned(),
+            format!(
+                "plugin \"{}\" comes from {} already",
+                slot.name,
+                first.display()
+            ),
+        );
+        return Decision::Leave;
+    }
+    slot.set_file(Some(path.to_owned()));
+    core.ignored.lock().remove(path);
+    match core.store.memory(&slot.name) {
+        Ok(memory) if memory.superseded == Some(staged.digest) => {
+            let decision = if memory.unloaded {
+                "the plugin was unloaded"
+            } else {
+                "another version was put in its place"
+            };
+            let reason = format!("{decision} by an operator; that holds until the file changes");
+            if memory.unloaded {
+                slot.now_unloaded();
+            }
+            core.ignore(path.to_owned(), reason);
+            Decision::Leave
+        }
+        Ok(_) => Decision::Swap(slot, Box::new(staged)),
+        Err(error) => {
+            core.ignore(path.to_owned(), format!("{error:#}"));
+            Decision::Leave
+        }
+    }
+}
+
+/// Says that a file claims to be a plugin that this host cannot take.
+fn refuse(core: &Core, path: &Path, name: Option<String>, reason: String) {
+    let slot = name
+        .filter(|name| is_plugin_name(name))
+        .map(|name| core.slot_for(&name))
+        .filter(|slot| slot.facts().file.is_none_or(|file| file == path));
+    let plugin = match slot {
+        Some(slot) => {
+            slot.set_file(Some(path.to_owned()));
+            slot.note_failure(Step::Vet, reason.clone());
+            slot.name.to_string()
+        }
+        None => {
+            core.ignored.lock().insert(path.to_owned(), reason.clone());
+            path.display().to_string()
+        }
+    };
+    core.announcer.announce(Happening::SwapFailed {
+        plugin,
+        step: Step::Vet,
+        reason,
+    });
+}

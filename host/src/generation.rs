@@ -1,0 +1,117 @@
+//! A generation: one loaded life of a plugin.
+
+use crate::{
+    artifact::Digest,
+    desk::Desk,
+    foreign::instance::{Candidate, Instance, Locking},
+    gate::Tenant,
+    steps::watch::StagedCopy,
+};
+use plugin_api::manifest::Manifest;
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+/// What there is to say of a loaded life, whatever has become of its object.
+pub(crate) struct Life {
+    /// The host's number for it, never used again.
+    pub(crate) number: u64,
+    /// What its artifact says of itself.
+    pub(crate) manifest: Manifest,
+    /// The plugin's name.
+    pub(crate) plugin: Arc<str>,
+    /// The author's version.
+    pub(crate) version: Arc<str>,
+    /// The digest of the author's file.
+    pub(crate) digest: Digest,
+    /// The author's file.
+    pub(crate) file: Option<PathBuf>,
+    /// Where it is served by the host.
+    pub(crate) desk: Arc<Desk>,
+    /// The copy that is mapped; removed with this.
+    pub(crate) copy: StagedCopy,
+}
+
+/// A life that serves, or served.
+pub(crate) struct Generation {
+    /// What there is to say of it.
+    pub(crate) life: Life,
+    /// Its object.
+    pub(crate) instance: Instance,
+    /// When it began to serve: milliseconds since 1970.
+    pub(crate) since: AtomicU64,
+    methods: HashMap<String, u32>,
+    tainted: AtomicBool,
+    snapshot_is_stuck: AtomicBool,
+}
+
+impl Tenant for Generation {
+    fn number(&self) -> u64 {
+        self.life.number
+    }
+}
+
+impl Generation {
+    /// Makes a candidate ready for callers.
+    pub(crate) fn new(life: Life, candidate: Candidate) -> Generation {
+        let methods = &life.manifest.methods;
+        let lock = if methods.iter().any(|method| method.exclusive) {
+            Locking::ForExclusive
+        } else {
+            Locking::None
+        };
+        Generation {
+            instance: candidate.into_instance(lock),
+            since: AtomicU64::new(0),
+            methods: methods
+                .iter()
+                .zip(0..)
+                .map(|(method, number)| (method.name.clone(), number))
+                .collect(),
+            tainted: AtomicBool::new(false),
+            snapshot_is_stuck: AtomicBool::new(false),
+            life,
+        }
+    }
+
+    /// The number of the method with this name, and whether it is called alone.
+    pub(crate) fn method(&self, name: &str) -> Option<(u32, bool)> {
+        let number = *self.methods.get(name)?;
+        let method = self.life.manifest.methods.get(number as usize)?;
+        Some((number, method.exclusive))
+    }
+
+    /// The name of the method with this number.
+    pub(crate) fn method_name(&self, number: u32) -> &str {
+        self.life
+            .manifest
+            .methods
+            .get(number as usize)
+            .map_or("?", |method| &method.name)
+    }
+
+    /// Notes that a `&mut self` method panicked half-way. Says whether that is news.
+    pub(crate) fn taint(&self) -> bool {
+        !self.tainted.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether a `&mut self` method panicked half-way.
+    pub(crate) fn is_tainted(&self) -> bool {
+        self.tainted.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether a snapshot is inside that has not returned: `&mut self` methods would wait for it for ever.
+    pub(crate) fn set_snapshot_is_stuck(&self, is_stuck: bool) {
+        self.snapshot_is_stuck.store(is_stuck, Ordering::Release);
+    }
+
+    /// Whether a snapshot is inside that has not returned.
+    pub(crate) fn snapshot_is_stuck(&self) -> bool {
+        self.snapshot_is_stuck.load(Ordering::Acquire)
+    }
+}

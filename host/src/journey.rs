@@ -1,0 +1,272 @@
+//! The journey: the one file that knows the order of the steps.
+//!
+//! Barrier (the default): vet, load, drain, hand over, switch, unload. Overlap (both sides without state): vet, load,
+//! switch, drain, unload. Each step takes the ticket of the step before, and a ticket that is dropped before the switch
+//! puts everything back; so what fails, fails without a trace but in the journal.
+
+use crate::{
+    announce::now_millis,
+    core::Core,
+    desk::Switchboard,
+    error::SwapError,
+    event::Happening,
+    generation::Generation,
+    hand::Hand,
+    journal::SavedState,
+    logbook::Logbook,
+    report::{Departure, SwapReport, Trigger, UnloadReport},
+    slot::Slot,
+    step::Step,
+    steps::{
+        drain::{self, Drained},
+        hand_over::{self, Origin},
+        load::{self, Loaded, Loading},
+        switch::{self, Switched},
+        unload,
+        vet::{self, Examination},
+        watch::Staged,
+    },
+};
+use anyhow::{Context, Result, anyhow, ensure};
+use plugin_api::manifest::Mode;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+/// Takes a staged artifact through the whole journey.
+///
+/// # Errors
+/// The step at which it ended. What served before serves on.
+pub(crate) fn swap(
+    core: &Arc<Core>,
+    slot: &Arc<Slot>,
+    staged: Staged,
+    trigger: Trigger,
+) -> Result<SwapReport, SwapError> {
+    let refuse = |cause| SwapError::new(Step::Load, &*slot.name, cause);
+    if crate::gate::is_inside_any() {
+        return Err(refuse(anyhow!(
+            "a plugin's call cannot ask for a swap: the swap would wait for the call"
+        )));
+    }
+    let _one_at_a_time = slot.journey.lock();
+    let incumbent = slot.gate.tenant();
+    if let Some(incumbent) = &incumbent
+        && incumbent.life.digest == staged.digest
+    {
+        return Ok(unchanged(incumbent));
+    }
+    let span = tracing::info_span!("swap", plugin = &*slot.name, digest = %staged.digest.short(), generation = tracing::field::Empty);
+    let _inside = span.enter();
+    let mut book = Logbook::new(core, slot, trigger, &staged, incumbent.as_ref());
+    let outcome = travel(core, slot, staged, incumbent, &mut book);
+    if let Err(error) = &outcome {
+        book.failed(error);
+    }
+    outcome
+}
+
+fn unchanged(incumbent: &Generation) -> SwapReport {
+    SwapReport {
+        plugin: incumbent.life.plugin.to_string(),
+        version: incumbent.life.version.to_string(),
+        generation: incumbent.life.number,
+        replaced: None,
+        unchanged: true,
+        digest: incumbent.life.digest,
+        state_bytes: None,
+        steps: Vec::new(),
+        departure: None,
+        remarks: Vec::new(),
+    }
+}
+
+fn travel(
+    core: &Arc<Core>,
+    slot: &Arc<Slot>,
+    staged: Staged,
+    incumbent: Option<Arc<Generation>>,
+    book: &mut Logbook<'_>,
+) -> Result<SwapReport, SwapError> {
+    let config = core.config.for_plugin(&slot.name);
+    let examination = Examination {
+        examiner: &core.examiner,
+        limit: config.vet_timeout,
+        host_build: &core.host_build,
+        store: Some(&core.store),
+    };
+    let vetted = book.step(Step::Vet, || vet::vet(staged, &examination))?;
+    let loaded = book.step(Step::Load, || {
+        let lingering = core.sweeper.lingering(&slot.name);
+        ensure!(
+            lingering.len() + 1 < config.max_generations,
+            "{} older generations of it still linger, as many as max_generations allows; the oldest: {}",
+            lingering.len(),
+            lingering.first().map_or("", |first| &first.cause)
+        );
+        let core_as_host: Arc<dyn Switchboard> = Arc::clone(core) as Arc<dyn Switchboard>;
+        let host: Weak<dyn Switchboard> = Arc::downgrade(&core_as_host);
+        let loading = Loading {
+            number: core.store.next_generation()?,
+            limit: config.handover_timeout,
+            host,
+            sweeper: Arc::clone(&core.sweeper),
+        };
+        load::load(vetted, loading)
+    })?;
+    book.intent(&loaded)?;
+    let overlaps = |mode| mode == Mode::Overlap;
+    let side_by_side = incumbent
+        .as_ref()
+        .is_some_and(|incumbent| overlaps(incumbent.life.manifest.mode))
+        && loaded.life().is_ok_and(|life| overlaps(life.manifest.mode));
+    let switched = if side_by_side {
+        overlap(slot, loaded, config.handover_timeout, book)?
+    } else {
+        barrier(core, slot, loaded, incumbent, book)?
+    };
+    slot.now_serves();
+    let mut report = book.swapped(&switched);
+    let Switched { retired, .. } = switched;
+    if let Some(retired) = retired {
+        if side_by_side {
+            book.infallible(Step::Drain, || {
+                drain::wait_out(slot, retired.life.number, config.drain_deadline);
+            });
+        }
+        let departure = book.infallible(Step::Unload, || {
+            unload::unload(slot, retired, &core.sweeper)
+        });
+        book.departed(&departure);
+        report.departure = Some(departure);
+    }
+    report.steps.clone_from(&book.record.steps);
+    Ok(report)
+}
+
+/// Callers out, state over, callers in.
+fn barrier(
+    core: &Core,
+    slot: &Slot,
+    loaded: Loaded,
+    incumbent: Option<Arc<Generation>>,
+    book: &mut Logbook<'_>,
+) -> Result<Switched, SwapError> {
+    let config = core.config.for_plugin(&slot.name);
+    let origin = match incumbent {
+        Some(incumbent) => {
+            let hand = book.step_part(Step::Drain, || hand_for(&incumbent))?;
+            Origin::Incumbent(incumbent, hand)
+        }
+        // Read before the gate is closed: it may be large.
+        None => match book.step_part(Step::HandOver, || core.store.state(&slot.name))? {
+            Some(saved) => Origin::Saved(saved),
+            None => Origin::Nothing,
+        },
+    };
+    match &origin {
+        Origin::Saved(saved) => book.remark_on_saved(saved),
+        Origin::Nothing => book.remark_on_nothing(),
+        Origin::Incumbent(..) => {}
+    }
+    let drained = book.step(Step::Drain, || {
+        drain::drain(loaded, slot, &core.closing, config)
+    })?;
+    let handed_over = book.step(Step::HandOver, || {
+        hand_over::hand_over(drained, origin, config.handover_timeout)
+    })?;
+    book.step(Step::Switch, || switch::switch(handed_over))
+}
+
+fn hand_for(generation: &Generation) -> Result<Hand> {
+    Hand::new(&generation.life.plugin).context("starting a thread for the snapshot")
+}
+
+/// The successor in, while calls inside the incumbent go on.
+fn overlap(
+    slot: &Slot,
+    mut loaded: Loaded,
+    limit: Duration,
+    book: &mut Logbook<'_>,
+) -> Result<Switched, SwapError> {
+    book.step_part(Step::HandOver, || hand_over::attach(&mut loaded, limit))?;
+    book.step(Step::Switch, || switch::replace(loaded, slot))
+}
+
+/// Takes a plugin out of service, with its state saved.
+///
+/// # Errors
+/// Where it ended; the plugin serves on then.
+pub(crate) fn retire(
+    core: &Arc<Core>,
+    slot: &Arc<Slot>,
+    trigger: Trigger,
+    drain_deadline: Duration,
+) -> Result<UnloadReport, SwapError> {
+    let error = |step, cause| SwapError::new(step, &*slot.name, cause);
+    if crate::gate::is_inside_any() {
+        let cause = anyhow!("a plugin's call cannot unload a plugin: the unload would wait for it");
+        return Err(error(Step::Drain, cause));
+    }
+    let _one_at_a_time = slot.journey.lock();
+    let incumbent = slot
+        .gate
+        .tenant()
+        .ok_or_else(|| error(Step::Load, anyhow!("it is not serving")))?;
+    let mut config = core.config.for_plugin(&slot.name).clone();
+    config.drain_deadline = drain_deadline;
+    let mut book = Logbook::of_departure(core, slot, trigger, &incumbent);
+    let hand = book.step_part(Step::Drain, || hand_for(&incumbent))?;
+    let drained = book.step(Step::Drain, || {
+        drain::close(incumbent, slot, &core.closing, &config)
+    })?;
+    let Drained { ticket, closed, .. } = drained;
+    let state_saved = book.step(Step::HandOver, || {
+        save_final_state(core, &ticket, &hand, config.handover_timeout)
+    })?;
+    drop(ticket);
+    let retired = closed.open_on(None);
+    slot.now_unloaded();
+    let generation = book.record.generation;
+    core.announcer.announce(Happening::Unloaded {
+        plugin: slot.name.to_string(),
+        generation,
+        trigger,
+    });
+    let departure = match retired {
+        Some(retired) => book.infallible(Step::Unload, || {
+            unload::unload(slot, retired, &core.sweeper)
+        }),
+        None => Departure::Unmapped,
+    };
+    book.unloaded(&departure);
+    Ok(UnloadReport {
+        plugin: slot.name.to_string(),
+        generation,
+        departure,
+        state_saved,
+    })
+}
+
+/// Saves the state of a plugin whose gate is closed. Says whether it has one.
+fn save_final_state(
+    core: &Core,
+    generation: &Arc<Generation>,
+    hand: &Hand,
+    limit: Duration,
+) -> Result<bool> {
+    let Some(schema) = generation.life.manifest.schema else {
+        return Ok(false);
+    };
+    let bytes = hand_over::take_snapshot(generation, hand, schema, limit)?;
+    let state = SavedState {
+        schema,
+        generation: generation.life.number,
+        time: now_millis(),
+        is_final: true,
+        bytes,
+    };
+    core.store.save_state(&generation.life.plugin, &state)?;
+    Ok(true)
+}

@@ -1,0 +1,59 @@
+//! The status: how host and plugins stand now, gathered from their parts.
+
+use crate::{
+    core::Core,
+    report::{GenerationStatus, HostStatus, IgnoredFile, PluginStatus},
+    slot::Slot,
+};
+use std::sync::{Arc, atomic::Ordering};
+
+/// How one plugin stands.
+pub(crate) fn of_plugin(core: &Core, slot: &Slot) -> PluginStatus {
+    let facts = slot.facts();
+    let serving = slot.gate.tenant().map(|generation| GenerationStatus {
+        generation: generation.life.number,
+        version: generation.life.version.to_string(),
+        mode: generation.life.manifest.mode,
+        schema: generation.life.manifest.schema,
+        digest: generation.life.digest,
+        since: generation.since.load(Ordering::Relaxed),
+        tainted: generation.is_tainted(),
+        jobs: generation.life.desk.jobs().len(),
+        timers: generation.life.desk.timers(),
+        threads: generation.instance.living_threads(),
+        manifest: generation.life.manifest.clone(),
+    });
+    PluginStatus {
+        name: slot.name.to_string(),
+        standing: facts.standing,
+        serving,
+        lingering: core.sweeper.lingering(&slot.name),
+        file: facts.file,
+        last_failure: facts.last_failure,
+        inside: slot.blockers(),
+    }
+}
+
+/// How the host stands.
+pub(crate) fn of_host(core: &Core) -> HostStatus {
+    let slots: Vec<Arc<Slot>> = core.slots.read().values().cloned().collect();
+    HostStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        uptime_seconds: core.started.elapsed().as_secs(),
+        directory: core.directory.clone(),
+        state_dir: core.state_dir.clone(),
+        interposition: core.sweeper.interposition().clone(),
+        shutting_down: core.shutting_down.load(Ordering::Acquire),
+        plugins: slots.iter().map(|slot| of_plugin(core, slot)).collect(),
+        ignored: core
+            .ignored
+            .lock()
+            .iter()
+            .map(|(path, reason)| IgnoredFile {
+                path: path.clone(),
+                reason: reason.clone(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,87 @@
+//! Drain: closes the gate, and waits until no call is inside.
+//!
+//! Takes a [`Loaded`] candidate. Gives it [`Drained`], with the closed gate. Fails when calls are still inside at the
+//! deadline, and names them. Callers who arrive wait outside, each no longer than one try takes. Dropping the ticket
+//! opens the gate on the incumbent.
+
+use super::load::Loaded;
+use crate::{
+    config::{OnDrainDeadline, PluginConfig},
+    gate::Closed,
+    generation::Generation,
+    slot::{self, Slot},
+};
+use anyhow::{Result, anyhow};
+use parking_lot::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// A slot that is closed, with nobody inside.
+pub(crate) struct Drained<'a, Ticket> {
+    /// What the step before gave.
+    pub(crate) ticket: Ticket,
+    /// The closed gate.
+    pub(crate) closed: Closed<'a, Generation>,
+    /// At most one gate of a host is closed at a time: two could hold up two threads that call across.
+    _only_one: MutexGuard<'a, ()>,
+}
+
+/// Drains the slot for a candidate.
+pub(crate) fn drain<'a>(
+    loaded: Loaded,
+    slot: &'a Slot,
+    only_one: &'a Mutex<()>,
+    config: &PluginConfig,
+) -> Result<Drained<'a, Loaded>> {
+    close(loaded, slot, only_one, config)
+}
+
+/// Closes a slot, with whatever ticket there is.
+pub(crate) fn close<'a, Ticket>(
+    ticket: Ticket,
+    slot: &'a Slot,
+    only_one: &'a Mutex<()>,
+    config: &PluginConfig,
+) -> Result<Drained<'a, Ticket>> {
+    loop {
+        let deadline = Instant::now() + config.drain_deadline;
+        let inside = match only_one.try_lock_until(deadline) {
+            None => {
+                return Err(anyhow!(
+                    "another plugin's gate was closed for all of {}",
+                    humantime::format_duration(config.drain_deadline)
+                ));
+            }
+            Some(guard) => match slot.gate.close(deadline, config.close_patience) {
+                Ok(closed) => {
+                    return Ok(Drained {
+                        ticket,
+                        closed,
+                        _only_one: guard,
+                    });
+                }
+                Err(inside) => inside,
+            },
+        };
+        let blockers = slot::describe(&inside, slot.gate.tenant().as_deref());
+        let words = slot::in_words(&blockers);
+        if config.on_drain_deadline == OnDrainDeadline::Abort {
+            return Err(anyhow!(
+                "after {} these calls were still inside: {words}",
+                humantime::format_duration(config.drain_deadline)
+            ));
+        }
+        tracing::warn!(plugin = &*slot.name, "still draining, inside are: {words}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// In overlap mode: waits until no call is inside the replaced generation, or until the deadline has passed. What is
+/// inside then makes the generation linger.
+pub(crate) fn wait_out(slot: &Slot, generation: u64, deadline: Duration) {
+    let until = Instant::now() + deadline;
+    let mut pause = Duration::from_micros(100);
+    while slot.gate.is_inside(generation) && Instant::now() < until {
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,177 @@
+//! Load: maps the vetted copy and creates the candidate, while the incumbent serves.
+//!
+//! Takes a [`Vetted`] artifact. Gives a [`Loaded`] candidate. Fails when the copy cannot be mapped, its layout differs,
+//! or its `new` fails or does not return. Callers notice nothing. Dropping the ticket retires the candidate.
+
+use super::vet::Vetted;
+use crate::{
+    desk::{Desk, Switchboard},
+    foreign::{
+        instance::{Candidate, PluginFault},
+        library::Library,
+    },
+    generation::{Generation, Life},
+    hand::{CallsOut, Hand},
+    sweeper::{Retired, Sweeper, way_back},
+};
+use anyhow::{Context, Result, anyhow, bail};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+/// A candidate: created, and not yet serving.
+pub(crate) struct Loaded {
+    body: Option<(Life, Candidate)>,
+    /// The thread that runs its code.
+    pub(crate) hand: Hand,
+    /// What an operator should know of it.
+    pub(crate) remarks: Vec<String>,
+    sweeper: Arc<Sweeper>,
+}
+
+/// What a load needs beside the artifact.
+pub(crate) struct Loading {
+    /// The generation it becomes.
+    pub(crate) number: u64,
+    /// How long `new` may take.
+    pub(crate) limit: Duration,
+    /// Who serves it.
+    pub(crate) host: Weak<dyn Switchboard>,
+    /// Who takes it if it comes to nothing.
+    pub(crate) sweeper: Arc<Sweeper>,
+}
+
+/// Loads a vetted artifact.
+pub(crate) fn load(vetted: Vetted, loading: Loading) -> Result<Loaded> {
+    let Loading {
+        number,
+        limit,
+        host,
+        sweeper,
+    } = loading;
+    let Vetted {
+        mut staged,
+        remarks,
+    } = vetted;
+    let plugin: Arc<str> = Arc::from(staged.manifest.name.as_str());
+    // A name no library has had, on an inode none has had: the dynamic linker would give an older one for either.
+    staged
+        .copy
+        .rename(&format!("{plugin}-{number}-{}.so", staged.digest.short()))?;
+    let library = Library::open(staged.copy.path())?;
+    let desk = Desk::new(host, Arc::clone(&plugin), number);
+    let life = Life {
+        number,
+        version: Arc::from(staged.manifest.version.as_str()),
+        manifest: staged.manifest,
+        plugin,
+        digest: staged.digest,
+        file: staged.file,
+        desk,
+        copy: staged.copy,
+    };
+    let hand = Hand::new(&life.plugin).context("starting a thread for the candidate")?;
+    let services = life.desk.services();
+    let (came_back, awaited) = way_back();
+    let created = hand.run(
+        limit,
+        CallsOut::Allowed,
+        move || Candidate::create(library, services),
+        move |late| match late {
+            Ok(candidate) => came_back.candidate(candidate),
+            Err((_fault, remains)) => came_back.remains(remains),
+        },
+    );
+    match created {
+        Ok(Ok(candidate)) => Ok(Loaded {
+            body: Some((life, candidate)),
+            hand,
+            remarks,
+            sweeper,
+        }),
+        Ok(Err((fault, remains))) => {
+            sweeper.leave(Retired::remains(life, remains));
+            Err(anyhow!("creating it: {fault}"))
+        }
+        Err(_stuck) => {
+            let cause = "its `new` has not returned".to_owned();
+            sweeper.leave(Retired::stuck(life, cause, awaited));
+            bail!(
+                "creating it: `new` has not returned within {}",
+                humantime::format_duration(limit)
+            )
+        }
+    }
+}
+
+/// What a hand was asked for, and why it is not there.
+pub(crate) enum Unhanded {
+    /// The plugin's fault.
+    Fault(PluginFault),
+    /// It has not returned.
+    Stuck,
+}
+
+impl Loaded {
+    /// What there is to say of the candidate.
+    ///
+    /// # Errors
+    /// It is lost: code of its that was asked for something has not returned.
+    pub(crate) fn life(&self) -> Result<&Life> {
+        let body = self.body.as_ref().context("the candidate is lost")?;
+        Ok(&body.0)
+    }
+
+    /// Lets the hand do something with the candidate, for at most `limit`. A candidate that does not come back in time
+    /// is left to the sweeper, with `cause`.
+    pub(crate) fn ask<T: Send + 'static>(
+        &mut self,
+        limit: Duration,
+        cause: &str,
+        work: impl FnOnce(&mut Candidate) -> Result<T, PluginFault> + Send + 'static,
+    ) -> Result<T, Unhanded> {
+        let Some((life, mut candidate)) = self.body.take() else {
+            return Err(Unhanded::Stuck);
+        };
+        let (came_back, awaited) = way_back();
+        let done = self.hand.run(
+            limit,
+            CallsOut::Refused,
+            move || {
+                let outcome = work(&mut candidate);
+                (candidate, outcome)
+            },
+            move |(candidate, _too_late)| came_back.candidate(candidate),
+        );
+        match done {
+            Ok((candidate, outcome)) => {
+                self.body = Some((life, candidate));
+                outcome.map_err(Unhanded::Fault)
+            }
+            Err(_stuck) => {
+                let retired = Retired::stuck(life, cause.to_owned(), awaited);
+                self.sweeper.leave(retired);
+                Err(Unhanded::Stuck)
+            }
+        }
+    }
+
+    /// Makes it a generation.
+    ///
+    /// # Errors
+    /// The candidate is lost.
+    pub(crate) fn into_generation(mut self) -> Result<(Arc<Generation>, Vec<String>)> {
+        let (life, candidate) = self.body.take().context("the candidate is lost")?;
+        let remarks = std::mem::take(&mut self.remarks);
+        Ok((Arc::new(Generation::new(life, candidate)), remarks))
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        if let Some((life, candidate)) = self.body.take() {
+            self.sweeper.leave(Retired::candidate(life, candidate));
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Switch: lets the callers in to the successor.
+//!
+//! Takes a [`HandedOver`] slot, or in overlap mode a [`Loaded`] candidate. Gives a [`Switched`] slot: there is no way back
+//! but another journey. Cannot fail once the candidate is there. Callers who waited enter the successor.
+
+use super::{hand_over::HandedOver, load::Loaded};
+use crate::{announce::now_millis, generation::Generation, journal::SavedState, slot::Slot};
+use anyhow::Result;
+use std::sync::{Arc, atomic::Ordering};
+
+/// A slot whose successor serves.
+pub(crate) struct Switched {
+    /// The generation that serves.
+    pub(crate) successor: Arc<Generation>,
+    /// The generation that served.
+    pub(crate) retired: Option<Arc<Generation>>,
+    /// The state as it was handed over.
+    pub(crate) state: Option<SavedState>,
+    /// What an operator should know.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Opens the closed gate on the candidate.
+pub(crate) fn switch(handed_over: HandedOver<'_>) -> Result<Switched> {
+    let HandedOver { drained, state } = handed_over;
+    let (successor, remarks) = ready(drained.ticket)?;
+    let retired = drained.closed.open_on(Some(Arc::clone(&successor)));
+    successor.life.desk.open();
+    Ok(Switched {
+        successor,
+        retired,
+        state,
+        remarks,
+    })
+}
+
+/// Puts the candidate behind the open gate.
+pub(crate) fn replace(loaded: Loaded, slot: &Slot) -> Result<Switched> {
+    let (successor, remarks) = ready(loaded)?;
+    let retired = slot.gate.replace(Some(Arc::clone(&successor)));
+    successor.life.desk.open();
+    Ok(Switched {
+        successor,
+        retired,
+        state: None,
+        remarks,
+    })
+}
+
+fn ready(loaded: Loaded) -> Result<(Arc<Generation>, Vec<String>)> {
+    let (generation, remarks) = loaded.into_generation()?;
+    generation.since.store(now_millis(), Ordering::Relaxed);
+    Ok((generation, remarks))
+}

@@ -1,0 +1,82 @@
+//! Vet: lets the examiner process do with the artifact what a load would do.
+//!
+//! Takes a [`Staged`] copy. Gives it [`Vetted`]. Fails when the verdict is anything but sound. Callers notice nothing.
+//!
+//! A verdict that depends on the artifact alone is kept by digest and host build; one that depends on the moment is not.
+
+use super::watch::Staged;
+use crate::{
+    child::{self, Examined},
+    report::Verdict,
+    store::Store,
+};
+use anyhow::{Context, Result, anyhow};
+use std::{path::Path, time::Duration};
+
+/// How often a platform's failure to run the examiner is tried again.
+const TRIES: u32 = 3;
+
+/// An artifact that was found sound.
+pub(crate) struct Vetted {
+    /// The copy that was examined.
+    pub(crate) staged: Staged,
+    /// What its author should know.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Where verdicts come from.
+pub(crate) struct Examination<'a> {
+    /// The program to run.
+    pub(crate) examiner: &'a Path,
+    /// How long it may take.
+    pub(crate) limit: Duration,
+    /// What verdicts depend on beside the artifact.
+    pub(crate) host_build: &'a str,
+    /// Where verdicts are kept; `None` examines afresh and keeps nothing.
+    pub(crate) store: Option<&'a Store>,
+}
+
+/// Vets a staged copy.
+pub(crate) fn vet(staged: Staged, examination: &Examination<'_>) -> Result<Vetted> {
+    match verdict(&staged, examination)? {
+        Verdict::Sound { remarks, .. } => Ok(Vetted { staged, remarks }),
+        turned_away => Err(anyhow!(
+            "{}: {}",
+            turned_away.word(),
+            turned_away.reason().unwrap_or("for no reason")
+        )),
+    }
+}
+
+/// The verdict on a staged copy: the kept one, or that of the examiner.
+pub(crate) fn verdict(staged: &Staged, examination: &Examination<'_>) -> Result<Verdict> {
+    if let Some(store) = examination.store
+        && let Some(kept) = store.verdict(staged.staged_digest, examination.host_build)?
+    {
+        return Ok(kept);
+    }
+    let Examined { verdict, lasting } = examine(staged, examination)?;
+    if let Some(store) = examination.store.filter(|_| lasting) {
+        store
+            .keep_verdict(staged.staged_digest, examination.host_build, &verdict)
+            .context("keeping the verdict")?;
+    }
+    Ok(verdict)
+}
+
+fn examine(staged: &Staged, examination: &Examination<'_>) -> Result<Examined> {
+    let mut tries = 1;
+    loop {
+        match child::examine(examination.examiner, staged.copy.path(), examination.limit) {
+            Err(error) if tries < TRIES => {
+                tracing::warn!(
+                    tries,
+                    "the examiner could not be run, trying again: {error:#}"
+                );
+                std::thread::sleep(Duration::from_millis(50) * tries);
+                tries += 1;
+            }
+            examined => return examined,
+        }
+    }
+}
