@@ -57,16 +57,22 @@ fn a_rollback_goes_where_it_is_sent() {
     }
     let to = Some(RollbackTarget::Version("1.0.1".to_owned()));
     assert_eq!(
-        host.rollback("steady", to.as_ref()).expect("the rollback").version,
+        host.rollback("steady", to.as_ref())
+            .expect("the rollback")
+            .version,
         "1.0.1"
     );
     let to = Some(RollbackTarget::Generation(generations[1]));
     assert_eq!(
-        host.rollback("steady", to.as_ref()).expect("the rollback").version,
+        host.rollback("steady", to.as_ref())
+            .expect("the rollback")
+            .version,
         "1.0.2"
     );
     let to = Some(RollbackTarget::Version("9.9.9".to_owned()));
-    let error = host.rollback("steady", to.as_ref()).expect_err("it never served");
+    let error = host
+        .rollback("steady", to.as_ref())
+        .expect_err("it never served");
     assert!(error.to_string().contains("9.9.9"), "{error}");
     assert_eq!(
         &*host
