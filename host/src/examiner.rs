@@ -51,11 +51,10 @@ pub(crate) enum Tells {
 /// // The service begins here.
 /// ```
 pub fn examiner() {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_none_or(|first| first != MARK) {
+    if !is_examiner() {
         return;
     }
-    let status = match arguments.next() {
+    let status = match std::env::args_os().nth(2) {
         Some(artifact) => match examine_for_parent(Path::new(&artifact)) {
             Ok(()) => 0,
             Err(_parent_gone) => 2,
@@ -67,6 +66,13 @@ pub fn examiner() {
         reason = "an examiner process ends here, whatever the program around it"
     )]
     std::process::exit(status);
+}
+
+/// Whether this process was started to examine an artifact.
+pub(crate) fn is_examiner() -> bool {
+    std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == MARK)
 }
 
 fn examine_for_parent(artifact: &Path) -> Result<()> {

@@ -24,7 +24,7 @@ use crate::{
     sweeper::Sweeper,
     workers::Workers,
 };
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use crossbeam_channel::Receiver;
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -136,6 +136,10 @@ impl HostBuilder {
     /// The state directory is in use by another host or damaged; the directory cannot be watched; threads cannot be
     /// started. That a plugin cannot be loaded is no error here: see [`Host::status`].
     pub fn start(self) -> Result<Host> {
+        ensure!(
+            !crate::examiner::is_examiner(),
+            "this is an examiner process, and its `main` went on: `host::examiner()` must be the first thing in it"
+        );
         let state_dir = absolute(&self.state_dir.unwrap_or_else(|| PathBuf::from(".host")))?;
         let directory = self
             .directory
@@ -511,6 +515,9 @@ impl Owner {
                     .failed
                     .push(format!("{}: {:#}", slot.name, error.cause)),
             }
+        }
+        if let Err(error) = core.store.give_back_generations() {
+            tracing::warn!("the numbers of generations will have a gap: {error:#}");
         }
         core.announcer.announce(Happening::Stopped);
         core.announcer.end();

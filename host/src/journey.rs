@@ -11,6 +11,7 @@ use crate::{
     error::SwapError,
     event::Happening,
     generation::Generation,
+    hand::Hand,
     journal::SavedState,
     logbook::Logbook,
     report::{Departure, SwapReport, Trigger, UnloadReport},
@@ -26,7 +27,7 @@ use crate::{
         watch::Staged,
     },
 };
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use plugin_api::manifest::Mode;
 use std::{
     sync::{Arc, Weak},
@@ -154,7 +155,10 @@ fn barrier(
 ) -> Result<Switched, SwapError> {
     let config = core.config.for_plugin(&slot.name);
     let origin = match incumbent {
-        Some(incumbent) => Origin::Incumbent(incumbent),
+        Some(incumbent) => {
+            let hand = book.step_part(Step::Drain, || hand_for(&incumbent))?;
+            Origin::Incumbent(incumbent, hand)
+        }
         // Read before the gate is closed: it may be large.
         None => match book.step_part(Step::HandOver, || core.store.state(&slot.name))? {
             Some(saved) => Origin::Saved(saved),
@@ -164,7 +168,7 @@ fn barrier(
     match &origin {
         Origin::Saved(saved) => book.remark_on_saved(saved),
         Origin::Nothing => book.remark_on_nothing(),
-        Origin::Incumbent(_) => {}
+        Origin::Incumbent(..) => {}
     }
     let drained = book.step(Step::Drain, || {
         drain::drain(loaded, slot, &core.closing, config)
@@ -173,6 +177,10 @@ fn barrier(
         hand_over::hand_over(drained, origin, config.handover_timeout)
     })?;
     book.step(Step::Switch, || switch::switch(handed_over))
+}
+
+fn hand_for(generation: &Generation) -> Result<Hand> {
+    Hand::new(&generation.life.plugin).context("starting a thread for the snapshot")
 }
 
 /// The successor in, while calls inside the incumbent go on.
@@ -209,12 +217,13 @@ pub(crate) fn retire(
     let mut config = core.config.for_plugin(&slot.name).clone();
     config.drain_deadline = drain_deadline;
     let mut book = Logbook::of_departure(core, slot, trigger, &incumbent);
+    let hand = book.step_part(Step::Drain, || hand_for(&incumbent))?;
     let drained = book.step(Step::Drain, || {
         drain::close(incumbent, slot, &core.closing, &config)
     })?;
     let Drained { ticket, closed, .. } = drained;
     let state_saved = book.step(Step::HandOver, || {
-        save_final_state(core, &ticket, config.handover_timeout)
+        save_final_state(core, &ticket, &hand, config.handover_timeout)
     })?;
     drop(ticket);
     let retired = closed.open_on(None);
@@ -241,11 +250,16 @@ pub(crate) fn retire(
 }
 
 /// Saves the state of a plugin whose gate is closed. Says whether it has one.
-fn save_final_state(core: &Core, generation: &Arc<Generation>, limit: Duration) -> Result<bool> {
+fn save_final_state(
+    core: &Core,
+    generation: &Arc<Generation>,
+    hand: &Hand,
+    limit: Duration,
+) -> Result<bool> {
     let Some(schema) = generation.life.manifest.schema else {
         return Ok(false);
     };
-    let bytes = hand_over::take_snapshot(generation, schema, limit)?;
+    let bytes = hand_over::take_snapshot(generation, hand, schema, limit)?;
     let state = SavedState {
         schema,
         generation: generation.life.number,

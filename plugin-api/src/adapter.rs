@@ -271,3 +271,6 @@ impl<P: Plugin> PluginObject for Adapter<P> {
         answer(self.close())
     }
 }
+
+#[cfg(test)]
+mod tests;

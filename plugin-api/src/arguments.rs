@@ -31,7 +31,7 @@ pub struct Signature {
 /// What an argument of a method can be: anything owned that deserialises.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a method",
-    label = "put `#[plugin_api::data]` on `{Self}`, or take a plain type",
+    label = "put `#[plugin_api::data]` on the struct or enum that it is or holds",
     note = "an argument crosses as data: its type must implement `serde::Deserialize` and own what it holds"
 )]
 pub trait Argument: Sized {
@@ -155,7 +155,7 @@ impl Reading<'_> {
             None => what.to_owned(),
         };
         let place = match (line, column) {
-            (0, _) => String::new(),
+            (0, _) | (1, 0) => String::new(),
             (1, column) => format!(" at column {column}"),
             (line, column) => format!(" at line {line} column {column}"),
         };
@@ -191,7 +191,7 @@ impl Reading<'_> {
             given => format!("{given} were"),
         };
         let hint = match (self.signature.names.len(), given) {
-            (1, 2..) => {
+            (1, 2..) if self.signature.text.contains(['[', '<']) => {
                 "; an array is the argument list, so an argument that is a list stands in another pair of brackets"
             }
             _ => "",
@@ -423,4 +423,156 @@ lists! {
     10: [0 A 1 B 2 C 3 D 4 E 5 F 6 G 7 H 8 I 9 J];
     11: [0 A 1 B 2 C 3 D 4 E 5 F 6 G 7 H 8 I 9 J 10 K];
     12: [0 A 1 B 2 C 3 D 4 E 5 F 6 G 7 H 8 I 9 J 10 K 11 L];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Signature = Signature {
+        names: &["by"],
+        text: "add(by: u64)",
+    };
+    const TWO: Signature = Signature {
+        names: &["name", "times"],
+        text: "greet(name: String, times: Option<u8>)",
+    };
+
+    fn one<T: Argument>(text: &str) -> Result<T, String> {
+        read::<(T,)>(&ONE, text.as_bytes())
+            .map(|list| list.0)
+            .map_err(|fault| fault.message.into_string())
+    }
+
+    fn two(text: &str) -> Result<(String, Option<u8>), String> {
+        read(&TWO, text.as_bytes()).map_err(|fault| fault.message.into_string())
+    }
+
+    #[test]
+    fn an_argument_comes_in_a_list_by_name_or_alone() {
+        for text in [
+            "5",
+            "[5]",
+            r#"{"by":5}"#,
+            "\n 5 ",
+            " [ 5 ]\n",
+            r#"{ "\u0062y" : 5 }"#,
+        ] {
+            assert_eq!(one(text), Ok(5_u64), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_the_single_argument_unless_its_only_key_is_the_arguments_name() {
+        type Map = std::collections::BTreeMap<String, u8>;
+        let map = |pairs: &[(&str, u8)]| -> Map {
+            pairs
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), *value))
+                .collect()
+        };
+        assert_eq!(one(r#"{"a":1}"#), Ok(map(&[("a", 1)])));
+        assert_eq!(one(r#"{"by":1,"a":2}"#), Ok(map(&[("by", 1), ("a", 2)])));
+        assert_eq!(one(r#"{"a":2,"by":1}"#), Ok(map(&[("by", 1), ("a", 2)])));
+        assert_eq!(one("{}"), Ok(map(&[])));
+        assert_eq!(one(r#"{"by":{"a":1}}"#), Ok(map(&[("a", 1)])));
+    }
+
+    #[test]
+    fn options_may_be_left_out() {
+        assert_eq!(two(r#"["Ada"]"#), Ok(("Ada".to_owned(), None)));
+        assert_eq!(two(r#"["Ada",3]"#), Ok(("Ada".to_owned(), Some(3))));
+        assert_eq!(two(r#"{"name":"Ada"}"#), Ok(("Ada".to_owned(), None)));
+        assert_eq!(
+            two(r#"{"times":3,"name":"Ada"}"#),
+            Ok(("Ada".to_owned(), Some(3)))
+        );
+        assert_eq!(two(r#""Ada""#), Ok(("Ada".to_owned(), None)));
+        assert_eq!(one::<Option<u8>>(""), Ok(None));
+    }
+
+    #[test]
+    fn nothing_is_no_argument() {
+        const NONE: Signature = Signature {
+            names: &[],
+            text: "total()",
+        };
+        let none = |text: &str| {
+            read::<()>(&NONE, text.as_bytes()).map_err(|fault| fault.message.into_string())
+        };
+        for text in ["", " \n", "[]", "{}"] {
+            assert_eq!(none(text), Ok(()), "{text}");
+        }
+        assert_eq!(
+            none("5").unwrap_err(),
+            "total() takes no arguments, 1 was given"
+        );
+        assert_eq!(
+            none(r#"{"by":5}"#).unwrap_err(),
+            "total(): no argument is called `by`, it takes none"
+        );
+    }
+
+    #[test]
+    fn a_message_tells_the_signature_and_what_is_wrong() {
+        for (text, message) in [
+            ("", "add(by: u64) takes 1 argument, none was given"),
+            ("[]", "add(by: u64) takes 1 argument, none was given"),
+            ("[1,2]", "add(by: u64) takes 1 argument, 2 were given"),
+            (
+                r#"["x"]"#,
+                r#"add(by: u64): invalid type: string "x", expected u64 at column 4"#,
+            ),
+            (
+                "[\n-1]",
+                "add(by: u64): invalid value: integer `-1`, expected u64 at line 2 column 2",
+            ),
+            ("[1", "add(by: u64): EOF while parsing a list at column 2"),
+            ("1 2", "add(by: u64): trailing characters at column 3"),
+            ("rubbish", "add(by: u64): expected value at column 1"),
+        ] {
+            assert_eq!(one::<u64>(text).unwrap_err(), message, "{text}");
+        }
+        for (text, message) in [
+            (
+                r#"["Ada","x"]"#,
+                r#": argument `times`: invalid type: string "x", expected u8 at column 10"#,
+            ),
+            (
+                r#"{"name":1}"#,
+                ": argument `name`: invalid type: integer `1`, expected a string at column 9",
+            ),
+            (r#"{"times":1}"#, ": argument `name` is missing"),
+            (
+                r#"{"name":"a","name":"b"}"#,
+                ": argument `name` is given twice",
+            ),
+            (
+                r#"{"nam":"a"}"#,
+                ": no argument is called `nam`, it takes `name`, `times`",
+            ),
+            ("[]", " takes 2 arguments, none was given"),
+            (r#"["a",1,2]"#, " takes 2 arguments, 3 were given"),
+        ] {
+            let expected = format!("{}{message}", TWO.text);
+            assert_eq!(two(text).unwrap_err(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn rubbish_and_deep_nesting_are_errors() {
+        let deep = ["[", r#"{"by":"#, r#"{"a":"#].map(|open| open.repeat(100_000));
+        for text in deep {
+            assert!(one::<serde_json::Value>(&text).is_err());
+            assert!(two(&text).is_err());
+        }
+        assert!(read::<(String,)>(&ONE, b"\"\xff\"").is_err());
+        assert!(read::<(String,)>(&ONE, b"\xff\x00").is_err());
+        assert!(
+            one::<u64>(&format!("\"{}\"", "é".repeat(10_000)))
+                .unwrap_err()
+                .len()
+                < 3000
+        );
+    }
 }

@@ -19,7 +19,7 @@ pub const PANIC_UNWIND: &str = "unwind";
 pub const PANIC_ABORT: &str = "abort";
 
 /// The text of a plugin's manifest, in parts.
-pub const fn parts<P: Plugin>() -> [&'static str; 20] {
+pub const fn parts<P: Plugin>() -> [&'static str; 19] {
     [
         "{\"contract\":",
         const { &Decimal::new(CONTRACT_LEVEL) }.text(),
@@ -45,7 +45,6 @@ pub const fn parts<P: Plugin>() -> [&'static str; 20] {
         "\",\"methods\":",
         P::METHODS,
         "}",
-        "",
     ]
 }
 

@@ -29,9 +29,10 @@ static HOOKED: Mutex<u32> = Mutex::new(0);
 /// Runs `work`; a panic in it becomes a fault that tells the panic's message and place.
 pub(crate) fn guard<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     DEPTH.set(DEPTH.get() + 1);
-    let outcome = panic::catch_unwind(AssertUnwindSafe(work));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|payload| Err(Fault::new(FaultKind::PANICKED, account(payload))));
     DEPTH.set(DEPTH.get() - 1);
-    outcome.unwrap_or_else(|payload| Err(Fault::new(FaultKind::PANICKED, account(payload))))
+    outcome
 }
 
 /// Drops `value`; a panic of its `Drop` becomes a fault.

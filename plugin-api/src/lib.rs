@@ -44,8 +44,8 @@
 //! | log records | [`info!`](macro@info) and its siblings, or the `tracing` and `log` crates as usual |
 //!
 //! # Limits
-//! A panic in a method is caught and answered as a fault of that call. A panic while another unwinds (in a `Drop`, say)
-//! ends the process, as it does everywhere in Rust; `panic = "abort"` is refused by the host for that reason.
+//! A panic in a method is caught and answered as a fault of that call; that is why a host refuses a plugin built with
+//! `panic = "abort"`. A panic while another one unwinds (in a `Drop`, say) ends the process, as everywhere in Rust.
 //!
 //! This crate knows nothing of files, slots, swaps or generations: those are the host's.
 
@@ -60,11 +60,14 @@ pub mod manifest;
 mod adapter;
 mod arguments;
 mod context;
+mod data;
 mod export;
 mod job;
 mod logging;
 mod result;
 mod state;
+#[cfg(test)]
+mod testing;
 
 pub use context::{CallError, Context, Timer};
 pub use contract::FaultKind;
@@ -84,6 +87,7 @@ pub use tracing::{
 pub mod __private {
     pub use crate::adapter::{Beginning, Plugin, Stateful, Stateless, begin, unknown_method};
     pub use crate::arguments::{Argument, Signature, read};
+    pub use crate::data::field;
     pub use crate::export::{LibHeader, PANIC_ABORT, PANIC_UNWIND, header, parts};
     pub use crate::result::{Reason, Returned, refused, written};
     pub use crate::state::{

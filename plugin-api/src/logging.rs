@@ -10,14 +10,14 @@
 //! destructor; spans entered deeper than that are not told. A record made while another one is rendered on the same
 //! thread is dropped, so that logging from a `Debug` implementation ends.
 
-use crate::context::Context;
+use crate::{context::Context, contract::HostServicesBox};
 use abi_stable::std_types::RStr;
 use std::{
     cell::Cell,
     collections::BTreeMap,
     fmt::{self, Write as _},
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -50,9 +50,8 @@ pub(crate) fn begin(context: &Context) {
     *CONTEXT.write().unwrap_or_else(PoisonError::into_inner) = Some(context.clone());
     // An error means that one is set already: by a plugin object before this one, or by the author, who then wants it.
     let _ = tracing::subscriber::set_global_default(Forward);
-    if log::set_logger(&Forward).is_ok() {
-        log::set_max_level(log::LevelFilter::Trace);
-    }
+    let _ = log::set_logger(&Forward);
+    log::set_max_level(log::LevelFilter::Trace);
 }
 
 /// Drops the records of this library from now on, unless another context has taken over.
@@ -60,19 +59,24 @@ pub(crate) fn end(context: &Context) {
     let mut current = CONTEXT.write().unwrap_or_else(PoisonError::into_inner);
     if current.as_ref().is_some_and(|current| current.is(context)) {
         *current = None;
+        log::set_max_level(log::LevelFilter::Off);
         spans().clear();
     }
 }
 
 /// Gives one record to the host.
 pub(crate) fn write(level: u32, target: &str, message: &str) {
+    if let Some(host) = host() {
+        host.log(level, RStr::from_str(target), RStr::from_str(message));
+    }
+}
+
+fn host() -> Option<Arc<HostServicesBox>> {
     let context = CONTEXT
         .read()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    if let Some(host) = context.and_then(|context| context.services()) {
-        host.log(level, RStr::from_str(target), RStr::from_str(message));
-    }
+    context?.services()
 }
 
 fn spans() -> MutexGuard<'static, BTreeMap<u64, Span>> {
@@ -219,11 +223,12 @@ fn render(level: u32, target: &str, record: impl FnOnce(&mut Text)) {
         return;
     }
     let _rendering = Rendering;
+    let Some(host) = host() else { return };
     let mut text = Text::default();
     record(&mut text);
     let mut line = entered();
     line.push_str(&text.join());
-    write(level, target, &line);
+    host.log(level, RStr::from_str(target), RStr::from_str(&line));
 }
 
 /// The spans this thread is in, as the beginning of a line: `request{id=7}:parse: `.
@@ -301,5 +306,107 @@ impl Visit for Text {
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
         self.field(field.name(), format_args!("{value}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Host, alone};
+
+    fn records(work: impl FnOnce()) -> Vec<String> {
+        let _alone = alone();
+        let host = Host::default();
+        let context = Context::of(host.services());
+        begin(&context);
+        work();
+        end(&context);
+        tracing::error!("after the end");
+        host.seen()
+    }
+
+    #[test]
+    fn a_record_is_its_message_and_fields() {
+        let seen = records(|| {
+            tracing::info!("plain");
+            tracing::warn!(count = 3, name = "a b", path = ?Some(1), text = %"c", "with fields");
+            tracing::debug!(target: "elsewhere", only = true);
+            log::error!("from the other crate: {}", 1);
+        });
+        assert_eq!(
+            seen,
+            [
+                "3 plugin_api::logging::tests: plain",
+                r#"2 plugin_api::logging::tests: with fields count=3 name="a b" path=Some(1) text=c"#,
+                "4 elsewhere: only=true",
+                "1 plugin_api::logging::tests: from the other crate: 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_record_tells_the_spans_it_is_in() {
+        let seen = records(|| {
+            let outer = tracing::info_span!("request", id = 7, user = tracing::field::Empty);
+            let entered = outer.enter();
+            tracing::info!("one");
+            outer.record("user", "Ada");
+            tracing::info_span!("parse").in_scope(|| tracing::info!("two"));
+            std::thread::scope(|scope| {
+                scope.spawn(|| tracing::info!("elsewhere"));
+            });
+            assert_eq!(tracing::Span::current().id(), outer.id());
+            drop(entered);
+            tracing::info!("three");
+            drop(outer);
+            assert!(spans().is_empty(), "a closed span is forgotten");
+        });
+        let target = "3 plugin_api::logging::tests";
+        assert_eq!(
+            seen,
+            [
+                format!("{target}: request{{id=7}}: one"),
+                format!("{target}: request{{id=7 user=\"Ada\"}}:parse: two"),
+                format!("{target}: elsewhere"),
+                format!("{target}: three"),
+            ]
+        );
+    }
+
+    #[test]
+    fn spans_may_be_left_out_of_order_and_nested_without_end() {
+        let seen = records(|| {
+            let (first, second) = (tracing::info_span!("first"), tracing::info_span!("second"));
+            let (entered_first, entered_second) = (first.enter(), second.enter());
+            drop(entered_first);
+            tracing::info!("in second");
+            drop(entered_second);
+            let deep: Vec<_> = (0..DEPTH + 8)
+                .map(|_| tracing::info_span!("deep").entered())
+                .collect();
+            drop(deep);
+            tracing::info!("out");
+        });
+        let target = "3 plugin_api::logging::tests";
+        assert_eq!(
+            seen,
+            [
+                format!("{target}: second: in second"),
+                format!("{target}: out")
+            ]
+        );
+    }
+
+    #[test]
+    fn logging_while_a_record_is_rendered_ends() {
+        struct Talkative;
+        impl fmt::Debug for Talkative {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                tracing::info!(me = ?Talkative, "talking");
+                f.write_str("Talkative")
+            }
+        }
+        let seen = records(|| tracing::info!(value = ?Talkative, "said"));
+        assert_eq!(seen, ["3 plugin_api::logging::tests: said value=Talkative"]);
     }
 }

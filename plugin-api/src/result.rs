@@ -7,7 +7,7 @@ use std::fmt::Display;
 /// What a method can return: anything that serialises.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a method",
-    label = "put `#[plugin_api::data]` on `{Self}`, or return a plain type",
+    label = "put `#[plugin_api::data]` on the struct or enum that it is or holds",
     note = "a result crosses as data: its type must implement `serde::Serialize`"
 )]
 pub trait Returned {

@@ -193,3 +193,168 @@ impl<New: State, Old: State> Link<New, Old> {
         "migrate and downgrade lead to an older state: its schema must be lower than this one's"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[crate::state(schema = 3, migrate = from_v2, downgrade = to_v2)]
+    #[derive(Debug, PartialEq)]
+    struct Counter {
+        total: u64,
+        calls: u64,
+        name: String,
+    }
+
+    #[crate::state(schema = 2, migrate = from_v1, downgrade = to_v1)]
+    struct CounterV2 {
+        total: u64,
+        calls: u64,
+    }
+
+    #[crate::state(schema = 1)]
+    struct CounterV1 {
+        total: u64,
+    }
+
+    fn from_v1(old: CounterV1) -> CounterV2 {
+        CounterV2 {
+            total: old.total,
+            calls: 0,
+        }
+    }
+
+    fn from_v2(old: CounterV2) -> Result<Counter, String> {
+        if old.total == 13 {
+            return Err("13 is bad luck".to_owned());
+        }
+        Ok(Counter {
+            total: old.total,
+            calls: old.calls,
+            name: "old".to_owned(),
+        })
+    }
+
+    fn to_v2(new: &Counter) -> CounterV2 {
+        CounterV2 {
+            total: new.total,
+            calls: new.calls,
+        }
+    }
+
+    fn to_v1(new: &CounterV2) -> CounterV1 {
+        CounterV1 { total: new.total }
+    }
+
+    #[test]
+    fn a_state_comes_back_as_it_went() {
+        let counter = Counter {
+            total: 1,
+            calls: 2,
+            name: "three".to_owned(),
+        };
+        let saved = counter.save(3).unwrap();
+        assert_eq!(Counter::load(3, &saved).unwrap(), counter);
+    }
+
+    #[test]
+    fn an_old_state_is_migrated_link_by_link() {
+        let saved = CounterV1 { total: 7 }.save(1).unwrap();
+        let counter = Counter::load(1, &saved).unwrap();
+        assert_eq!((counter.total, counter.name.as_str()), (7, "old"));
+    }
+
+    #[test]
+    fn a_state_goes_down_link_by_link() {
+        let counter = Counter {
+            total: 7,
+            calls: 2,
+            name: String::new(),
+        };
+        assert_eq!(
+            CounterV2::load(2, &counter.save(2).unwrap()).unwrap().calls,
+            2
+        );
+        assert_eq!(
+            CounterV1::load(1, &counter.save(1).unwrap()).unwrap().total,
+            7
+        );
+    }
+
+    #[test]
+    fn a_migrate_function_can_refuse() {
+        let saved = CounterV2 {
+            total: 13,
+            calls: 0,
+        }
+        .save(2)
+        .unwrap();
+        assert_eq!(
+            Counter::load(2, &saved).unwrap_err(),
+            "migrating state from schema 2 to 3: 13 is bad luck"
+        );
+    }
+
+    #[crate::state(schema = 4)]
+    struct Alone {
+        total: u64,
+    }
+
+    #[crate::state(schema = 9, migrate = skip, downgrade = skip_back)]
+    struct Skipping {
+        total: u64,
+    }
+
+    fn skip(old: Alone) -> Skipping {
+        Skipping { total: old.total }
+    }
+
+    fn skip_back(new: &Skipping) -> Alone {
+        Alone { total: new.total }
+    }
+
+    #[test]
+    fn what_is_out_of_reach_is_said_with_what_to_write() {
+        let alone = Alone { total: 1 };
+        let skipping = Skipping { total: 1 };
+        for (error, message) in [
+            (
+                Alone::load(3, &[]).err(),
+                "state has schema 3, this plugin speaks schema 4 and has no migrate function: \
+                 write #[plugin_api::state(schema = 4, migrate = from_v3)]",
+            ),
+            (
+                Alone::load(5, &[]).err(),
+                "state has schema 5, the newest this plugin speaks is 4",
+            ),
+            (
+                alone.save(3).err(),
+                "asked for schema 3, this plugin speaks schema 4 and has no downgrade function: \
+                 write #[plugin_api::state(schema = 4, downgrade = to_v3)]",
+            ),
+            (
+                alone.save(5).err(),
+                "asked for schema 5, the newest this plugin speaks is 4",
+            ),
+            (
+                Skipping::load(6, &[]).err(),
+                "state has schema 6, this plugin speaks schema 9 and migrates from 4",
+            ),
+            (
+                skipping.save(6).err(),
+                "asked for schema 6, this plugin goes down from 9 to 4",
+            ),
+        ] {
+            assert_eq!(error.unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn damaged_bytes_are_an_error() {
+        let message = Alone::load(4, b"\x81\xa5tot").err().unwrap();
+        assert!(
+            message.starts_with("reading state of schema 4: "),
+            "{message}"
+        );
+    }
+}

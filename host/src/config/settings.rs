@@ -57,6 +57,7 @@ const EACH_PLUGIN: &[Setting<PluginConfig>] = &[
     ])?),
     setting!("keep_artifacts", keep_artifacts, given => given.count(1, 1_000)?),
     setting!("vet_timeout", vet_timeout, given => given.duration()?),
+    setting!("close_patience", close_patience, given => given.duration()?),
     setting!("handover_timeout", handover_timeout, given => given.duration()?),
     setting!("max_generations", max_generations, given => given.count(2, 1_000)?),
 ];

@@ -49,6 +49,7 @@ fn every_key_is_read() {
         on_removal = "keep"
         keep_artifacts = 2
         vet_timeout = "3s"
+        close_patience = "3ms"
         handover_timeout = "4s"
         max_generations = 5
         [log]
@@ -76,6 +77,7 @@ fn every_key_is_read() {
                 on_removal: OnRemoval::Keep,
                 keep_artifacts: 2,
                 vet_timeout: Duration::from_secs(3),
+                close_patience: Duration::from_millis(3),
                 handover_timeout: Duration::from_secs(4),
                 max_generations: 5,
             },

@@ -15,7 +15,7 @@ use crate::{
     journal::SavedState,
     likeness,
 };
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use plugin_api::manifest::Encoding;
 use std::{sync::Arc, time::Duration};
 
@@ -32,8 +32,8 @@ pub(crate) struct HandedOver<'a> {
 
 /// Where the state comes from.
 pub(crate) enum Origin {
-    /// The generation that serves.
-    Incumbent(Arc<Generation>),
+    /// The generation that serves, and a thread to ask it for its state, started before the gate is closed.
+    Incumbent(Arc<Generation>, Hand),
     /// What was saved when the plugin last stopped.
     Saved(SavedState),
     /// There is none.
@@ -49,7 +49,7 @@ pub(crate) fn hand_over(
     let schema = drained.ticket.life()?.manifest.schema;
     let state = match (origin, schema) {
         (Origin::Nothing, _) => None,
-        (Origin::Incumbent(incumbent), schema) => snapshot(&incumbent, schema, limit)?,
+        (Origin::Incumbent(incumbent, hand), schema) => snapshot(&incumbent, &hand, schema, limit)?,
         // From now on calls come after it.
         (Origin::Saved(saved), Some(_)) => Some(SavedState {
             is_final: false,
@@ -77,6 +77,7 @@ pub(crate) fn attach(loaded: &mut Loaded, limit: Duration) -> Result<()> {
 /// The incumbent's state, in the newest format that both know.
 fn snapshot(
     incumbent: &Arc<Generation>,
+    hand: &Hand,
     wanted: Option<u32>,
     limit: Duration,
 ) -> Result<Option<SavedState>> {
@@ -89,7 +90,7 @@ fn snapshot(
              unload the plugin first: its state is saved then"
         );
     };
-    let bytes = take_snapshot(incumbent, own.min(wanted), limit)?;
+    let bytes = take_snapshot(incumbent, hand, own.min(wanted), limit)?;
     Ok(Some(SavedState {
         schema: own.min(wanted),
         generation: incumbent.life.number,
@@ -102,6 +103,7 @@ fn snapshot(
 /// A generation's state in the format of `schema`.
 pub(crate) fn take_snapshot(
     generation: &Arc<Generation>,
+    hand: &Hand,
     schema: u32,
     limit: Duration,
 ) -> Result<Vec<u8>> {
@@ -109,7 +111,6 @@ pub(crate) fn take_snapshot(
         !generation.snapshot_is_stuck(),
         "an earlier snapshot of the incumbent has not returned yet"
     );
-    let hand = Hand::new(&generation.life.plugin).context("starting a thread for the snapshot")?;
     let theirs = Arc::clone(generation);
     generation.set_snapshot_is_stuck(true);
     let snapshot = hand.run(

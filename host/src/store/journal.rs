@@ -58,6 +58,19 @@ impl Store {
         Ok(generation)
     }
 
+    /// Gives back what was reserved and not handed out, so that the next life goes on without a gap. The host takes no
+    /// more generations after this.
+    pub(crate) fn give_back_generations(&self) -> anyhow::Result<()> {
+        let mut reserved = self.generations.lock();
+        let next = reserved.next;
+        self.write("giving back generations", |write| {
+            write.open_table(COUNTERS)?.insert(rows::GENERATIONS, next)?;
+            Ok(())
+        })?;
+        reserved.end = next;
+        Ok(())
+    }
+
     /// Adds a record, and gives its sequence; the one in the record does not count.
     pub(crate) fn begin(&self, mut record: Record) -> anyhow::Result<u64> {
         self.write("adding a record to the journal", |write| {

@@ -1,8 +1,11 @@
 //! `#[plugin_api::data]`: serde's derives, by way of plugin-api.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-use syn::{Attribute, Error, Item, Result, Token, punctuated::Punctuated};
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{
+    Attribute, Error, Field, Generics, Item, Result, Token, punctuated::Punctuated,
+    spanned::Spanned,
+};
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     if !arguments.is_empty() {
@@ -56,10 +59,47 @@ fn refuse_serde(derive: &Attribute, attribute: &str) -> Result<()> {
 }
 
 /// The item with serde's derives.
-pub(crate) fn derive(item: &impl ToTokens) -> TokenStream {
+pub(crate) fn derive(item: &Item) -> TokenStream {
+    let asked = ask(item);
     quote! {
+        #asked
+
         #[derive(::plugin_api::serde::Serialize, ::plugin_api::serde::Deserialize)]
         #[serde(crate = "::plugin_api::serde")]
         #item
     }
+}
+
+/// Asks of each field's type whether it is data, for a short answer when it is not.
+///
+/// Fields with a serde attribute of their own may be anything, and types with parameters are left to serde.
+fn ask(item: &Item) -> TokenStream {
+    let (generics, fields): (&Generics, Vec<&Field>) = match item {
+        Item::Struct(item) => (&item.generics, item.fields.iter().collect()),
+        Item::Enum(item) => (
+            &item.generics,
+            item.variants
+                .iter()
+                .flat_map(|variant| &variant.fields)
+                .collect(),
+        ),
+        _ => return TokenStream::new(),
+    };
+    if !generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    fields
+        .into_iter()
+        .filter(|field| {
+            !field
+                .attrs
+                .iter()
+                .any(|attribute| attribute.path().is_ident("serde"))
+        })
+        .map(|field| {
+            let r#type = &field.ty;
+            let span = Span::call_site().located_at(r#type.span());
+            quote_spanned!(span=> const _: () = ::plugin_api::__private::field::<#r#type>();)
+        })
+        .collect()
 }

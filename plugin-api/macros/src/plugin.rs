@@ -3,9 +3,17 @@
 //! The block is parsed into a [`parse::Plugin`], which knows what each function is for; that is written down as the
 //! manifest, and expanded to the code that answers calls. The block itself stays as it is.
 
-mod expand;
-mod manifest;
 mod parse;
+
+mod argument;
+mod method;
+mod mistakes;
+mod options;
+mod special;
+
+mod manifest;
+
+mod expand;
 
 use proc_macro2::TokenStream;
 use quote::quote;

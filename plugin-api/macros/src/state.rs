@@ -23,7 +23,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     let doc = json::escape(&types::doc(attributes));
     let older = match &options.downgrade {
         Some(downgrade) => {
-            quote!(::plugin_api::__private::save_older(self, schema, #downgrade))
+            quote!(::plugin_api::__private::save_older::<Self, _>(self, schema, #downgrade))
         }
         None => quote! {
             ::core::result::Result::Err(::plugin_api::__private::no_downgrade::<Self>(schema))
@@ -31,7 +31,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     };
     let newer = match &options.migrate {
         Some(migrate) => {
-            quote!(::plugin_api::__private::load_older(schema, snapshot, #migrate))
+            quote!(::plugin_api::__private::load_older::<Self, _, _>(schema, snapshot, #migrate))
         }
         None => quote! {
             ::core::result::Result::Err(::plugin_api::__private::no_migrate::<Self>(schema))

@@ -63,7 +63,7 @@ pub(crate) fn doc(attributes: &[Attribute]) -> String {
         {
             lines.extend(
                 text.value()
-                    .lines()
+                    .split('\n')
                     .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned()),
             );
         }
@@ -101,6 +101,12 @@ pub(crate) fn is_context(r#type: &Type) -> bool {
         Type::Reference(reference) => is_context(&reference.elem),
         other => last_segment(other).is_some_and(|segment| segment.ident == "Context"),
     }
+}
+
+/// Whether it is `&Context`.
+pub(crate) fn is_context_reference(r#type: &Type) -> bool {
+    matches!(r#type, Type::Reference(reference) if reference.mutability.is_none())
+        && is_context(r#type)
 }
 
 #[cfg(test)]

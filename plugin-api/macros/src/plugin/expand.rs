@@ -1,12 +1,9 @@
 //! Expanding: the code that answers calls, and the export.
 
-use super::{
-    manifest,
-    parse::{Method, Plugin, Special},
-};
+use super::{manifest, method::Method, parse::Plugin, special::Special};
 use crate::json;
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::{Index, Type, spanned::Spanned};
 
 pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
@@ -77,26 +74,35 @@ pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
     }
 }
 
+/// Code of the macro's, whose errors stand at `place` in the author's code.
+fn located(place: Span) -> Span {
+    Span::call_site().located_at(place)
+}
+
 /// Whether there is state; the span makes a missing `State` an error at the type's name.
 fn keeping(plugin: &Plugin) -> TokenStream {
-    let span = plugin.r#type.span();
+    let span = located(plugin.r#type.span());
     if plugin.stateless {
-        quote::quote_spanned!(span=> ::plugin_api::__private::Stateless)
+        quote_spanned!(span=> ::plugin_api::__private::Stateless)
     } else {
-        quote::quote_spanned!(span=> ::plugin_api::__private::Stateful)
+        quote_spanned!(span=> ::plugin_api::__private::Stateful)
     }
 }
 
 fn create(new: Option<&Special>, r#type: &Type) -> TokenStream {
     let value = match new {
         None => {
-            let begin = quote::quote_spanned!(r#type.span()=> ::plugin_api::__private::begin);
+            let begin = quote_spanned!(located(r#type.span())=> ::plugin_api::__private::begin);
             quote!(::core::result::Result::Ok(#begin::<#r#type>()))
         }
         Some(new) => {
             let ident = &new.ident;
             let context = new.takes_context.then(|| quote!(context));
-            outcome(quote!(<#r#type>::#ident(#context)), new.fallible)
+            outcome(
+                quote!(<#r#type>::#ident(#context)),
+                new.fallible,
+                ident.span(),
+            )
         }
     };
     quote! {
@@ -112,7 +118,11 @@ fn create(new: Option<&Special>, r#type: &Type) -> TokenStream {
 fn attach(attach: &Special, r#type: &Type) -> TokenStream {
     let ident = &attach.ident;
     let context = attach.takes_context.then(|| quote!(, context));
-    let value = outcome(quote!(<#r#type>::#ident(self #context)), attach.fallible);
+    let value = outcome(
+        quote!(<#r#type>::#ident(self #context)),
+        attach.fallible,
+        ident.span(),
+    );
     quote! {
         fn attach(
             &mut self,
@@ -125,13 +135,14 @@ fn attach(attach: &Special, r#type: &Type) -> TokenStream {
 }
 
 /// The value of a call of author's code, with its `Err` as a fault.
-fn outcome(call: TokenStream, fallible: bool) -> TokenStream {
+fn outcome(call: TokenStream, fallible: bool, place: Span) -> TokenStream {
     if fallible {
+        let refused = quote_spanned!(located(place)=> ::plugin_api::__private::refused(&error));
         quote! {
             match #call {
                 ::core::result::Result::Ok(value) => ::core::result::Result::Ok(value),
                 ::core::result::Result::Err(error) => {
-                    ::core::result::Result::Err(::plugin_api::__private::refused(&error))
+                    ::core::result::Result::Err(#refused)
                 }
             }
         }
@@ -175,14 +186,23 @@ fn body(method: &Method, r#type: &Type) -> TokenStream {
     let call = outcome(
         quote!(<#r#type>::#ident(self #context #(#passed)*)),
         method.fallible,
+        method.span,
     );
+    // The error for an argument type stands at it; with several, at the method, since they are read as one.
+    let place = match method.arguments.as_slice() {
+        [argument] => argument.span,
+        _ => ident.span(),
+    };
+    let read = quote_spanned!(located(place)=> ::plugin_api::__private::read::<(#(#owned,)*)>);
+    let written =
+        quote_spanned!(located(method.span)=> ::plugin_api::__private::written(#name, &result?));
     let list = if method.arguments.is_empty() {
         quote!(())
     } else {
         quote!(list)
     };
     quote! {
-        let #list = ::plugin_api::__private::read::<(#(#owned,)*)>(
+        let #list = #read(
             &::plugin_api::__private::Signature {
                 names: &[#(#names),*],
                 text: #signature,
@@ -190,6 +210,6 @@ fn body(method: &Method, r#type: &Type) -> TokenStream {
             arguments,
         )?;
         let result: ::core::result::Result<_, ::plugin_api::contract::Fault> = #call;
-        ::plugin_api::__private::written(#name, &result?)
+        #written
     }
 }

@@ -1,6 +1,6 @@
 //! The parts of the manifest that the `impl` block knows, as JSON text.
 
-use super::parse::{Method, Plugin};
+use super::{method::Method, parse::Plugin};
 use crate::json;
 
 /// Name, version and mode, as members of an object.

@@ -1,0 +1,84 @@
+//! The two functions that are not methods: `new` makes the value, `attach` gets hold of what is not state.
+
+use super::{method, mistakes::Mistakes};
+use crate::types;
+use syn::{FnArg, Ident, ImplItemFn, ReturnType};
+
+/// `new` or `attach`.
+pub(super) struct Special {
+    pub(super) ident: Ident,
+    pub(super) takes_context: bool,
+    pub(super) fallible: bool,
+}
+
+pub(super) fn new(function: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Special> {
+    const WRITE: &str =
+        "write `fn new() -> Self` or `fn new(ctx: &Context) -> Self`, or with a `Result<Self, _>`";
+    let signature = &function.sig;
+    let mut inputs = signature.inputs.iter();
+    let takes_context = match inputs.next() {
+        None => false,
+        Some(FnArg::Typed(first)) if types::is_context_reference(&first.ty) => true,
+        Some(other) => {
+            mistakes.at(other, format!("`new` makes the plugin: {WRITE}"));
+            return None;
+        }
+    };
+    if let Some(other) = inputs.next() {
+        mistakes.at(other, format!("`new` takes nothing else: {WRITE}"));
+    }
+    let fallible = match &signature.output {
+        ReturnType::Type(_, r#type) => types::result(r#type).is_some(),
+        ReturnType::Default => {
+            mistakes.at(&signature.ident, format!("`new` makes the plugin: {WRITE}"));
+            false
+        }
+    };
+    Some(Special {
+        ident: signature.ident.clone(),
+        takes_context,
+        fallible,
+    })
+}
+
+pub(super) fn attach(function: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Special> {
+    const WRITE: &str = "write `fn attach(&mut self, ctx: &Context)`, or with `-> Result<(), _>`";
+    let signature = &function.sig;
+    let mut inputs = signature.inputs.iter();
+    match inputs.next() {
+        Some(FnArg::Receiver(receiver)) if method::is_plain(receiver) => {}
+        _ => {
+            mistakes.at(
+                &signature.ident,
+                format!("`attach` gets hold of what is not state: {WRITE}"),
+            );
+            return None;
+        }
+    }
+    let takes_context = match inputs.next() {
+        None => false,
+        Some(FnArg::Typed(first)) if types::is_context_reference(&first.ty) => true,
+        Some(other) => {
+            mistakes.at(other, format!("`attach` is called by the host: {WRITE}"));
+            false
+        }
+    };
+    if let Some(other) = inputs.next() {
+        mistakes.at(other, format!("`attach` takes nothing else: {WRITE}"));
+    }
+    let fallible = match &signature.output {
+        ReturnType::Default => false,
+        ReturnType::Type(_, r#type) => {
+            let fallible = types::result(r#type).is_some();
+            if !fallible && types::tidy(r#type) != "()" {
+                mistakes.at(r#type, format!("nobody takes this result: {WRITE}"));
+            }
+            fallible
+        }
+    };
+    Some(Special {
+        ident: signature.ident.clone(),
+        takes_context,
+        fallible,
+    })
+}

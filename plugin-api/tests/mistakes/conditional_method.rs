@@ -1,0 +1,15 @@
+#[plugin_api::state(schema = 1)]
+#[derive(Default)]
+struct Counter {
+    total: u64,
+}
+
+#[plugin_api::plugin]
+impl Counter {
+    #[cfg(debug_assertions)]
+    fn total(&self) -> u64 {
+        self.total
+    }
+}
+
+fn main() {}

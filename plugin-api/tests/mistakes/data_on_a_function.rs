@@ -1,0 +1,4 @@
+#[plugin_api::data]
+fn point() {}
+
+fn main() {}

@@ -1,0 +1,14 @@
+#[plugin_api::state(schema = 1)]
+#[derive(Default)]
+struct Counter {
+    total: u64,
+}
+
+#[plugin_api::plugin]
+impl Counter {
+    extern "C" fn total(&self) -> u64 {
+        self.total
+    }
+}
+
+fn main() {}

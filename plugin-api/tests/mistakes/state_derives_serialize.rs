@@ -1,0 +1,7 @@
+#[plugin_api::state(schema = 1)]
+#[derive(Default, plugin_api::serde::Serialize)]
+struct Counter {
+    total: u64,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[plugin_api::state]
+struct Counter {
+    total: u64,
+}
+
+fn main() {}

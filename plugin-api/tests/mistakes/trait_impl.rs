@@ -1,0 +1,10 @@
+struct Greeter;
+
+#[plugin_api::plugin(stateless)]
+impl Clone for Greeter {
+    fn clone(&self) -> Self {
+        Greeter
+    }
+}
+
+fn main() {}
