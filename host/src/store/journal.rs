@@ -64,7 +64,9 @@ impl Store {
         let mut reserved = self.generations.lock();
         let next = reserved.next;
         self.write("giving back generations", |write| {
-            write.open_table(COUNTERS)?.insert(rows::GENERATIONS, next)?;
+            write
+                .open_table(COUNTERS)?
+                .insert(rows::GENERATIONS, next)?;
             Ok(())
         })?;
         reserved.end = next;

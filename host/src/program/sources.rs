@@ -1,0 +1,380 @@
+//! The sources: the folders that plugins are built from, watched for saves.
+//!
+//! Package folders are watched as deep as they go, but for what cargo builds and what is hidden; the folders around them
+//! only for new packages. A save is often several events (a temporary file, a rename, a touch), so a change is told when
+//! nothing has happened for a moment.
+
+use super::packages::{Selection, is_beside_sources};
+use crossbeam_channel::{Receiver, RecvTimeoutError, select, unbounded};
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
+    event::{CreateKind, ModifyKind, RemoveKind},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime},
+};
+
+/// Quiet that ends a save.
+const QUIET: Duration = Duration::from_millis(50);
+/// The longest that a save may go on until it is told.
+const LONGEST_SAVE: Duration = Duration::from_secs(1);
+
+/// The watched sources of a selection of packages.
+pub(crate) struct Sources {
+    watcher: RecommendedWatcher,
+    seen: Receiver<(SystemTime, notify::Result<Event>)>,
+    watched: BTreeMap<PathBuf, RecursiveMode>,
+    places: Places,
+}
+
+/// A save.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// When it began.
+    pub(crate) saved: SystemTime,
+    /// Whether the packages themselves may be others now.
+    pub(crate) packages: bool,
+}
+
+/// What a changed path can be, by where it is.
+#[derive(Debug, Clone, Default)]
+struct Places {
+    /// The folders that were asked for: what appears in them may be a package.
+    asked: Vec<PathBuf>,
+    /// The folders of the workspaces.
+    roots: Vec<PathBuf>,
+    /// The folders of packages.
+    packages: BTreeSet<PathBuf>,
+}
+
+/// What a changed path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Nothing,
+    Source,
+    Package,
+}
+
+impl Sources {
+    /// Watches what the selection is built from, and the folders that were asked for.
+    pub(crate) fn watch(asked: &[PathBuf], selection: &Selection) -> notify::Result<Self> {
+        let (tell, seen) = unbounded();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            // Looking at a folder is an event too, and this module looks whenever something has happened.
+            let is_access = matches!(
+                &event,
+                Ok(Event {
+                    kind: EventKind::Access(_),
+                    ..
+                })
+            );
+            if !is_access {
+                // An error means that nobody listens any more.
+                let _ = tell.send((SystemTime::now(), event));
+            }
+        })?;
+        let asked = asked
+            .iter()
+            .filter_map(|folder| folder.canonicalize().ok())
+            .collect();
+        let mut sources = Sources {
+            watcher,
+            seen,
+            watched: BTreeMap::new(),
+            places: Places {
+                asked,
+                ..Places::default()
+            },
+        };
+        sources.set(selection);
+        Ok(sources)
+    }
+
+    /// Watches what this selection is built from, instead of the one before.
+    pub(crate) fn set(&mut self, selection: &Selection) {
+        let workspaces = &selection.workspaces;
+        self.places.roots = workspaces
+            .iter()
+            .map(|workspace| workspace.root.clone())
+            .collect();
+        self.places.packages = workspaces
+            .iter()
+            .flat_map(|workspace| workspace.folders.iter().cloned())
+            .collect();
+        self.arm();
+    }
+
+    /// Waits for the next change; `None` once `ended` is cut.
+    pub(crate) fn next(&mut self, ended: &Receiver<()>) -> Option<Change> {
+        loop {
+            let seen = self.seen.clone();
+            let (saved, event) = select! {
+                recv(seen) -> seen => seen.ok()?,
+                recv(ended) -> _ => return None,
+            };
+            let mut meaning = self.take(event);
+            let began = Instant::now();
+            while began.elapsed() < LONGEST_SAVE {
+                match self.seen.recv_timeout(QUIET) {
+                    Ok((_, event)) => meaning = meaning.max(self.take(event)),
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                }
+            }
+            // Folders may have come and gone.
+            self.arm();
+            if meaning != Meaning::Nothing {
+                let packages = meaning == Meaning::Package;
+                return Some(Change { saved, packages });
+            }
+        }
+    }
+
+    fn take(&mut self, event: notify::Result<Event>) -> Meaning {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::warn!(%error, "watching the sources");
+                return Meaning::Nothing;
+            }
+        };
+        if event.need_rescan() {
+            return Meaning::Package;
+        }
+        let moves = matches!(
+            event.kind,
+            EventKind::Create(CreateKind::Folder)
+                | EventKind::Remove(RemoveKind::Folder)
+                | EventKind::Modify(ModifyKind::Name(_))
+        );
+        let mut meaning = Meaning::Nothing;
+        for path in &event.paths {
+            // A watch follows the folder, not its name.
+            if moves && self.watched.remove(path).is_some() {
+                let _ = self.watcher.unwatch(path);
+            }
+            let of_path = self.places.meaning(path);
+            tracing::debug!(path = %path.display(), kind = ?event.kind, meaning = ?of_path, "seen");
+            meaning = meaning.max(of_path);
+        }
+        meaning
+    }
+
+    /// Brings the watches in line with the folders that there are.
+    fn arm(&mut self) {
+        let wanted = self.places.wanted();
+        let unwanted: Vec<PathBuf> = self
+            .watched
+            .iter()
+            .filter(|(folder, mode)| wanted.get(*folder) != Some(mode))
+            .map(|(folder, _)| folder.clone())
+            .collect();
+        for folder in unwanted {
+            self.watched.remove(&folder);
+            let _ = self.watcher.unwatch(&folder);
+        }
+        for (folder, mode) in wanted {
+            if self.watched.contains_key(&folder) {
+                continue;
+            }
+            match self.watcher.watch(&folder, mode) {
+                Ok(()) => {
+                    self.watched.insert(folder, mode);
+                }
+                Err(error) => {
+                    tracing::warn!(folder = %folder.display(), %error, "this folder cannot be watched");
+                }
+            }
+        }
+    }
+}
+
+impl Places {
+    /// The folders to watch, and whether with all that is below them.
+    fn wanted(&self) -> BTreeMap<PathBuf, RecursiveMode> {
+        let mut wanted = BTreeMap::new();
+        let around = self.asked.iter().chain(&self.roots);
+        for folder in around.chain(&self.packages) {
+            wanted.insert(folder.clone(), RecursiveMode::NonRecursive);
+        }
+        // A package may be about to appear in any folder of those that were asked for.
+        for folder in self.asked.iter().flat_map(|folder| below(folder)) {
+            wanted.insert(folder, RecursiveMode::NonRecursive);
+        }
+        for folder in self.packages.iter().flat_map(|folder| below(folder)) {
+            if !self.packages.contains(&folder) {
+                wanted.insert(folder, RecursiveMode::Recursive);
+            }
+        }
+        wanted.retain(|folder, _| folder.is_dir());
+        wanted
+    }
+
+    fn meaning(&self, path: &Path) -> Meaning {
+        let package = self
+            .packages
+            .iter()
+            .filter_map(|folder| path.strip_prefix(folder).ok())
+            .min_by_key(|rest| rest.components().count());
+        if let Some(rest) = package {
+            return if rest.iter().any(|part| is_beside_sources(Path::new(part)))
+                || is_of_an_editor(path)
+                || is_unfinished_target(path)
+            {
+                Meaning::Nothing
+            } else if path.ends_with("Cargo.toml") {
+                Meaning::Package
+            } else if path.ends_with("Cargo.lock") {
+                // Cargo writes it itself, at the beginning of a build.
+                Meaning::Nothing
+            } else {
+                Meaning::Source
+            };
+        }
+        let may_be_a_package = self.asked.iter().any(|folder| path.starts_with(folder))
+            && !is_beside_sources(path)
+            && !is_of_an_editor(path)
+            && !path.ends_with("Cargo.lock");
+        if path.ends_with("Cargo.toml") || may_be_a_package {
+            Meaning::Package
+        } else {
+            Meaning::Nothing
+        }
+    }
+}
+
+impl Meaning {
+    /// The one of both that asks for more.
+    fn max(self, other: Meaning) -> Meaning {
+        match (self, other) {
+            (Meaning::Package, _) | (_, Meaning::Package) => Meaning::Package,
+            (Meaning::Source, _) | (_, Meaning::Source) => Meaning::Source,
+            _ => Meaning::Nothing,
+        }
+    }
+}
+
+/// The folders in a folder that may hold sources.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .filter(|folder| !is_beside_sources(folder))
+        .collect()
+}
+
+/// Whether this was cargo's target folder, before it got its name.
+fn is_unfinished_target(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let random = name.strip_prefix("target").unwrap_or_default();
+    random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !path.exists()
+}
+
+/// Whether an editor keeps this file for itself.
+fn is_of_an_editor(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with('~')
+        || name.starts_with('#')
+        || name == "4913"
+        || [".swp", ".swx", ".tmp", ".bak"]
+            .iter()
+            .any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::packages::Workspace;
+    use std::fs;
+
+    fn places() -> Places {
+        Places {
+            asked: vec!["/w/plugins".into()],
+            roots: vec!["/w".into()],
+            packages: ["/w/plugins/counter".into(), "/w/api".into()].into(),
+        }
+    }
+
+    #[test]
+    fn a_path_means_what_its_place_says() {
+        let meaning = |path: &str| places().meaning(Path::new(path));
+        for source in [
+            "/w/plugins/counter/src/lib.rs",
+            "/w/api/src/a/b.rs",
+            "/w/api/table.csv",
+        ] {
+            assert_eq!(meaning(source), Meaning::Source, "{source}");
+        }
+        for package in [
+            "/w/Cargo.toml",
+            "/w/plugins/counter/Cargo.toml",
+            "/w/plugins/new",
+        ] {
+            assert_eq!(meaning(package), Meaning::Package, "{package}");
+        }
+        for nothing in [
+            "/w/Cargo.lock",
+            "/w/README.md",
+            "/w/plugins/counter/target/debug/a",
+            "/w/plugins/counter/targetBBtQL5",
+            "/w/plugins/counter/src/.lib.rs.swp",
+            "/w/plugins/counter/src/lib.rs~",
+            "/w/plugins/counter/src/4913",
+            "/w/plugins/.git",
+        ] {
+            assert_eq!(meaning(nothing), Meaning::Nothing, "{nothing}");
+        }
+    }
+
+    fn selection(root: &Path) -> Selection {
+        Selection {
+            workspaces: vec![Workspace {
+                root: root.to_path_buf(),
+                target: root.join("target"),
+                plugins: Vec::new(),
+                folders: [root.to_path_buf()].into(),
+            }],
+            troubles: Vec::new(),
+        }
+    }
+
+    /// The next change within a limit.
+    fn next(sources: &mut Sources) -> Option<Change> {
+        let (cut, ended) = crossbeam_channel::bounded(0);
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(10));
+            drop(cut);
+        });
+        sources.next(&ended)
+    }
+
+    #[test]
+    fn a_save_is_told_once_and_what_cargo_builds_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("src/deep")).unwrap();
+        fs::create_dir_all(root.join("target/debug")).unwrap();
+        let mut sources = Sources::watch(std::slice::from_ref(&root), &selection(&root)).unwrap();
+        fs::write(root.join("target/debug/libx.so"), "").unwrap();
+        fs::write(root.join("src/deep/a.rs"), "1").unwrap();
+        fs::write(root.join("src/deep/a.rs"), "2").unwrap();
+        assert!(!next(&mut sources).unwrap().packages);
+        assert!(sources.seen.is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_was_replaced_is_watched_again() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        fs::create_dir(root.join("src")).unwrap();
+        let mut sources = Sources::watch(std::slice::from_ref(&root), &selection(&root)).unwrap();
+        fs::rename(root.join("src"), root.join("old")).unwrap();
+        fs::create_dir(root.join("src")).unwrap();
+        next(&mut sources).unwrap();
+        fs::write(root.join("src/lib.rs"), "").unwrap();
+        assert!(!next(&mut sources).unwrap().packages);
+    }
+}
