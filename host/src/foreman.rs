@@ -21,7 +21,10 @@ use parking_lot::{Condvar, Mutex};
 use std::{
     collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -33,11 +36,12 @@ const MISSING: Duration = Duration::from_secs(1);
 /// Pauses between looks at a file that is not all there. After these, only a new sight brings it back.
 const PAUSES: [u64; 6] = [20, 50, 100, 200, 400, 800];
 
-/// Turns sights into journeys. Dropping it ends its thread.
+/// Turns sights into journeys. [`Foreman::end`] lets its thread end.
 pub(crate) struct Foreman {
     orders: Sender<Sight>,
     lanes: Arc<Lanes>,
     only: Arc<Mutex<Option<BTreeSet<String>>>>,
+    ended: Arc<AtomicBool>,
 }
 
 /// The files that are being looked at.
@@ -70,12 +74,14 @@ impl Foreman {
             orders,
             lanes: Arc::default(),
             only: Arc::new(Mutex::new(only)),
+            ended: Arc::default(),
         };
         let shift = Shift {
             core: Arc::downgrade(core),
             directory,
             lanes: Arc::clone(&foreman.lanes),
             only: Arc::clone(&foreman.only),
+            ended: Arc::clone(&foreman.ended),
             leaving: HashMap::new(),
         };
         shift.look_at_all_first(core);
@@ -97,8 +103,11 @@ impl Foreman {
         self.rescan();
     }
 
-    /// Waits until no file is being looked at, at most until `deadline`.
-    pub(crate) fn wait_until_idle(&self, deadline: Instant) {
+    /// Looks at nothing more, and waits until no file is being looked at, at most until `deadline`.
+    pub(crate) fn end(&self, deadline: Instant) {
+        self.ended.store(true, Ordering::Release);
+        // Full means that the thread comes by anyway.
+        let _full = self.orders.try_send(Sight::LookAgain);
         let mut busy = self.lanes.busy.lock();
         while !busy.is_empty() {
             if self
@@ -119,6 +128,7 @@ struct Shift {
     directory: Directory,
     lanes: Arc<Lanes>,
     only: Arc<Mutex<Option<BTreeSet<String>>>>,
+    ended: Arc<AtomicBool>,
     /// Files that are gone, and when that counts.
     leaving: HashMap<PathBuf, Instant>,
 }
@@ -148,6 +158,9 @@ impl Shift {
     fn run(mut self, sights: &Receiver<Sight>) {
         loop {
             let sight = sights.recv_timeout(self.next_look());
+            if self.ended.load(Ordering::Acquire) {
+                return;
+            }
             let Some(core) = self.core.upgrade() else {
                 return;
             };

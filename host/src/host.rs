@@ -42,6 +42,9 @@ use std::{
 /// How often a shutdown looks whether calls are inside.
 const LOOK: Duration = Duration::from_millis(1);
 
+/// How long the last clone of a host waits for its threads to end.
+const THREADS_END: Duration = Duration::from_secs(2);
+
 /// A running host. Clones are the same host; it ends with [`Host::shutdown`], or when the last clone is dropped.
 ///
 /// ```no_run
@@ -488,7 +491,7 @@ impl Owner {
         core.announcer.announce(Happening::ShuttingDown);
         let until = Instant::now() + deadline;
         if let Some(foreman) = self.foreman.lock().take() {
-            foreman.wait_until_idle(until);
+            foreman.end(until);
         }
         core.clock.end();
         let slots: Vec<_> = core.slots.read().values().cloned().collect();
@@ -527,10 +530,18 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        let deadline = self.core.config.plugins.each.drain_deadline;
-        self.shut_down(deadline);
-        // The threads end when the last they serve is gone: after this, with the core.
-        self.threads.get_mut().clear();
+        self.shut_down(self.core.config.plugins.each.drain_deadline);
+        self.core.workers.end();
+        self.core.sweeper.end();
+        // So that the state directory is free when this returns. A thread that is stuck in a plugin is left behind, and
+        // so is this one, should it be one of them.
+        let until = Instant::now() + THREADS_END;
+        let this = std::thread::current().id();
+        for thread in self.threads.get_mut().drain(..) {
+            while !thread.is_finished() && thread.thread().id() != this && Instant::now() < until {
+                std::thread::sleep(LOOK);
+            }
+        }
     }
 }
 

@@ -122,6 +122,8 @@ fn travel(
         .is_some_and(|incumbent| overlaps(incumbent.life.manifest.mode))
         && loaded.life().is_ok_and(|life| overlaps(life.manifest.mode));
     let switched = if side_by_side {
+        // Whoever holds it keeps it from leaving.
+        drop(incumbent);
         overlap(slot, loaded, config.handover_timeout, book)?
     } else {
         barrier(core, slot, loaded, incumbent, book)?

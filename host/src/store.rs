@@ -62,7 +62,19 @@ pub(crate) struct Store {
     /// Held while artifacts are linked or removed, so that none goes between its reference and its file.
     artifact_files: Mutex<()>,
     /// Holds the lock until the store is dropped; the last field, so that the journal is closed by then.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The lock on a state directory.
+///
+/// Given back by name: a child process that is just being started shares it until it runs its own program.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // It falls with the process at the latest.
+        let _falls = self.0.unlock();
+    }
 }
 
 impl Store {
@@ -117,7 +129,7 @@ fn make_dir(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Takes the lock, and leaves this process's number in it for whoever comes second.
-fn lock(state_dir: &Path) -> anyhow::Result<File> {
+fn lock(state_dir: &Path) -> anyhow::Result<Lock> {
     let path = state_dir.join("lock");
     let mut file = OpenOptions::new()
         .read(true)
@@ -148,7 +160,7 @@ fn lock(state_dir: &Path) -> anyhow::Result<File> {
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .with_context(|| format!("writing {}", path.display()))?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 fn open_database(path: &Path) -> anyhow::Result<Database> {

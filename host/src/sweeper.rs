@@ -17,7 +17,10 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use parking_lot::Mutex;
 use std::{
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -136,8 +139,9 @@ pub(crate) struct Sweeper {
     interposition: Result<(), String>,
     announcer: Arc<Announcer>,
     workers: Arc<Workers>,
-    lingering: Mutex<Vec<Retired>>,
+    lingering: Mutex<Vec<Lingering>>,
     bell: Sender<()>,
+    ended: AtomicBool,
 }
 
 impl Sweeper {
@@ -154,23 +158,30 @@ impl Sweeper {
             workers,
             lingering: Mutex::new(Vec::new()),
             bell,
+            ended: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&sweeper);
         let thread = std::thread::Builder::new()
             .name("sweeper".to_owned())
             .spawn(move || {
                 loop {
-                    let rung = rung.recv_timeout(ROUND);
+                    let _bell_or_time = rung.recv_timeout(ROUND);
                     let Some(sweeper) = weak.upgrade() else {
                         return;
                     };
                     sweeper.round();
-                    if rung == Err(crossbeam_channel::RecvTimeoutError::Disconnected) {
+                    if sweeper.ended.load(Ordering::Acquire) {
                         return;
                     }
                 }
             })?;
         Ok((sweeper, thread))
+    }
+
+    /// Lets the thread end after one more round. What lingers then stays to the end of the process.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        let _rings_already = self.bell.try_send(());
     }
 
     /// Whether libraries can be unmapped here; if not, why not.
@@ -192,7 +203,7 @@ impl Sweeper {
                     cause: retired.cause.clone(),
                 };
                 self.announce(&retired, departure.clone());
-                self.lingering.lock().push(retired);
+                self.lingering.lock().push(Lingering::new(retired));
                 return departure;
             }
             std::thread::sleep(pause);
@@ -205,7 +216,7 @@ impl Sweeper {
         if retired.cause.is_empty() {
             "its turn has not come".clone_into(&mut retired.cause);
         }
-        self.lingering.lock().push(retired);
+        self.lingering.lock().push(Lingering::new(retired));
         let _rings_already = self.bell.try_send(());
     }
 
@@ -214,12 +225,8 @@ impl Sweeper {
         self.lingering
             .lock()
             .iter()
-            .filter(|retired| &*retired.plugin == plugin)
-            .map(|retired| LingeringStatus {
-                generation: retired.number,
-                version: retired.version.to_string(),
-                cause: retired.cause.clone(),
-            })
+            .filter(|lingering| &*lingering.plugin == plugin)
+            .map(|lingering| lingering.status.clone())
             .collect()
     }
 
@@ -233,12 +240,34 @@ impl Sweeper {
 
     fn round(&self) {
         interpose::visit();
-        let list = std::mem::take(&mut *self.lingering.lock());
-        for mut retired in list {
-            if self.advance(&mut retired) {
+        let numbers: Vec<u64> = self
+            .lingering
+            .lock()
+            .iter()
+            .map(|lingering| lingering.status.generation)
+            .collect();
+        for number in numbers {
+            // What is being tried stays on the list, so that nobody takes it for gone.
+            let find = |lingering: &Lingering| lingering.status.generation == number;
+            let taken = {
+                let mut list = self.lingering.lock();
+                list.iter_mut()
+                    .find(|lingering| find(lingering))
+                    .and_then(|lingering| lingering.retired.take())
+            };
+            let Some(mut retired) = taken else { continue };
+            let is_gone = self.advance(&mut retired);
+            if is_gone {
                 self.announce(&retired, Departure::Unmapped);
-            } else {
-                self.lingering.lock().push(retired);
+            }
+            let mut list = self.lingering.lock();
+            let Some(place) = list.iter().position(find) else {
+                continue;
+            };
+            if is_gone {
+                list.remove(place);
+            } else if let Some(lingering) = list.get_mut(place) {
+                *lingering = Lingering::new(retired);
             }
         }
     }
@@ -298,6 +327,28 @@ impl Sweeper {
             Ok(()) => Onward::Gone,
             Err((Some(remains), cause)) => Onward::Waits(Stage::Remains(remains), cause),
             Err((None, cause)) => Onward::Waits(Stage::Settled, cause),
+        }
+    }
+}
+
+/// A generation that lingers, as it is listed.
+struct Lingering {
+    plugin: Arc<str>,
+    status: LingeringStatus,
+    /// Absent while it is being tried.
+    retired: Option<Retired>,
+}
+
+impl Lingering {
+    fn new(retired: Retired) -> Self {
+        Lingering {
+            plugin: Arc::clone(&retired.plugin),
+            status: LingeringStatus {
+                generation: retired.number,
+                version: retired.version.to_string(),
+                cause: retired.cause.clone(),
+            },
+            retired: Some(retired),
         }
     }
 }

@@ -7,18 +7,19 @@
 
 use crate::foreign::interpose;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
+use parking_lot::RwLock;
 use std::{io, thread::JoinHandle};
 
 /// A call to be run.
 pub(crate) type Errand = Box<dyn FnOnce() + Send>;
 
-/// Threads that run calls. Dropping them lets the threads end once the queue is empty.
+/// Threads that run calls. [`Workers::end`] lets the threads end.
 pub(crate) struct Workers {
-    errands: Sender<Errand>,
+    errands: RwLock<Option<Sender<Errand>>>,
     bells: Vec<Sender<()>>,
 }
 
-/// The queue is full.
+/// The queue is full, or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
 
@@ -41,14 +42,23 @@ impl Workers {
             );
             bells.push(bell);
         }
+        let errands = RwLock::new(Some(errands));
         Ok((Workers { errands, bells }, handles))
     }
 
     /// Puts an errand into the queue.
     pub(crate) fn submit(&self, errand: Errand) -> Result<(), Full> {
-        self.errands
+        let errands = self.errands.read();
+        errands
+            .as_ref()
+            .ok_or(Full)?
             .try_send(errand)
             .map_err(|(TrySendError::Full(_) | TrySendError::Disconnected(_))| Full)
+    }
+
+    /// Takes no more errands; the workers end when the queue is empty.
+    pub(crate) fn end(&self) {
+        *self.errands.write() = None;
     }
 
     /// Makes every idle worker come by; a busy one does when its call has ended.
@@ -98,7 +108,7 @@ mod tests {
         assert_eq!(workers.submit(Box::new(|| {})), Err(Full));
         drop(go);
         is_done.recv().expect("it is run");
-        drop(workers);
+        workers.end();
         for handle in handles {
             handle.join().expect("workers end");
         }

@@ -49,10 +49,10 @@ pub(crate) fn dev(dev: Dev, place: &Place, output: &Output) -> Result<(), Failur
     service.serve(output, |host| workshop.open(host, builds))
 }
 
-/// Where the configuration says nothing else, only warnings: what happens is told in lines of its own.
+/// Where the configuration says nothing else, only warnings, and of the announced events none: the narrator tells them.
 fn quieten(log: &mut LogConfig) {
     if log.filter == Config::default().log.filter {
-        log.filter = "warn".to_owned();
+        log.filter = "warn,host::announce=error".to_owned();
     }
 }
 
