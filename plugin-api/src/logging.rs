@@ -203,7 +203,7 @@ impl log::Log for Forward {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        if !self.enabled(record.metadata()) {
+        if !log::Log::enabled(self, record.metadata()) {
             return;
         }
         render(record.level() as u32, record.target(), |text| {
