@@ -28,6 +28,7 @@
 use std::{
     cell::{Cell, RefCell},
     ffi::{c_int, c_void},
+    io,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -49,8 +50,9 @@ pub(crate) struct Range {
 enum Thread {
     /// It was asked for and has not begun.
     Beginning,
-    /// It runs, or is on its way out: its kernel number, and the tick of its start, since numbers are used again.
-    Begun { number: c_int, tick: u64 },
+    /// It runs, or is on its way out: its kernel number, and the tick of its start, since numbers are used again; `None`
+    /// where that could not be read.
+    Begun { number: c_int, tick: Option<u64> },
 }
 
 /// What still holds a range.
@@ -170,24 +172,37 @@ impl Thread {
         let number = real::thread_number();
         Thread::Begun {
             number,
-            tick: start_tick(number).unwrap_or(0),
+            tick: start_tick(number).ok(),
         }
     }
 
     fn is_alive(&self) -> bool {
         match *self {
             Thread::Beginning => true,
-            Thread::Begun { number, tick } => start_tick(number) == Some(tick),
+            Thread::Begun { number, tick } => is_still_there(tick, &start_tick(number)),
         }
     }
 }
 
-/// The tick at which the thread with this number started; `None` when the kernel knows no such thread of ours.
-fn start_tick(number: c_int) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/self/task/{number}/stat")).ok()?;
-    // The second field is the name in parentheses, which may hold anything; the start is the 22nd.
-    let (_, after_name) = text.rsplit_once(')')?;
-    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+/// Whether a thread with this tick is there, after what a look at its number gave. Only the kernel's own word that there is
+/// no such thread, or another one, counts as its end: a look that failed (no free file, say) is no word.
+fn is_still_there(tick: Option<u64>, seen: &io::Result<u64>) -> bool {
+    match seen {
+        Ok(seen) => tick.is_none_or(|tick| tick == *seen),
+        Err(error) => {
+            error.kind() != io::ErrorKind::NotFound && error.raw_os_error() != Some(libc::ESRCH)
+        }
+    }
+}
+
+/// The tick at which the thread with this number started.
+fn start_tick(number: c_int) -> io::Result<u64> {
+    // Bytes: the second field is the name in parentheses, which may hold anything. The start is the 22nd.
+    let text = std::fs::read(format!("/proc/self/task/{number}/stat"))?;
+    let text = String::from_utf8_lossy(&text);
+    text.rsplit_once(')')
+        .and_then(|(_, after_name)| after_name.split_ascii_whitespace().nth(19)?.parse().ok())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// A thread-local's destructor that waits on this thread.
@@ -509,5 +524,31 @@ mod real {
         let function = unsafe { std::mem::transmute::<usize, Function>(address) };
         // SAFETY: Promised by the caller.
         unsafe { function(thread, attributes, start, argument) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_cannot_be_looked_at_counts_as_alive() {
+        let gone = io::Error::from_raw_os_error;
+        assert!(is_still_there(Some(7), &Ok(7)));
+        assert!(!is_still_there(Some(7), &Ok(8)));
+        assert!(is_still_there(None, &Ok(8)));
+        assert!(!is_still_there(Some(7), &Err(gone(libc::ENOENT))));
+        assert!(!is_still_there(Some(7), &Err(gone(libc::ESRCH))));
+        assert!(is_still_there(Some(7), &Err(gone(libc::EMFILE))));
+    }
+
+    #[test]
+    fn a_thread_is_alive_whatever_its_name() {
+        // The kernel keeps fifteen bytes: half of the last letter.
+        let thread = std::thread::Builder::new()
+            .name("aaaaaaaaaaaaaa\u{e4}".to_owned())
+            .spawn(|| Thread::this().is_alive())
+            .expect("threads can be started");
+        assert!(thread.join().expect("no panic"));
     }
 }
