@@ -99,6 +99,8 @@ impl Range {
             threads: Mutex::new(Vec::new()),
         });
         let mut ranges = RANGES.write().unwrap_or_else(PoisonError::into_inner);
+        // What was mapped here before is gone, though nobody has looked since: it must not take this one's traces.
+        ranges.retain(|former| former.end <= start || end <= former.start);
         ranges.push(Arc::clone(&range));
         range
     }
@@ -550,5 +552,20 @@ mod tests {
             .spawn(|| Thread::this().is_alive())
             .expect("threads can be started");
         assert!(thread.join().expect("no panic"));
+    }
+
+    #[test]
+    fn a_range_takes_the_place_of_what_was_mapped_there_before() {
+        // No library lies at the first addresses.
+        let former = Range::register(0x10, 0x20);
+        let beside = Range::register(0x20, 0x30);
+        let range = Range::register(0x08, 0x18);
+        assert!(find(0x10).is_some_and(|found| Arc::ptr_eq(&found, &range)));
+        assert!(find(0x1f).is_none());
+        assert!(find(0x20).is_some_and(|found| Arc::ptr_eq(&found, &beside)));
+        for range in [former, beside, range] {
+            range.release();
+        }
+        assert!(find(0x10).is_none());
     }
 }
