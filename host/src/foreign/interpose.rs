@@ -14,7 +14,8 @@
 //! - The list of ranges and the list of keys: any thread, under their locks. Those are `std` locks: they use no
 //!   thread-local with a destructor, which would come back in here.
 //! - A thread's entries: that thread alone, at its next [`visit`], or at its exit. Never another thread's: a value may
-//!   only be dropped on its own thread.
+//!   only be dropped on its own thread. A thread that was started in a range comes by too, when it calls another plugin:
+//!   its entries of that range wait for its exit, since its code is further out.
 //! - A range's counters: any thread, atomically.
 //!
 //! # Invariants
@@ -241,6 +242,8 @@ thread_local! {
     static ENTRIES: RefCell<Entries> = const { RefCell::new(Entries(Vec::new())) };
     /// The vacations this thread has answered.
     static ANSWERED: Cell<usize> = const { Cell::new(0) };
+    /// The beginning of the range this thread was started in; 0 for the host's own and others'.
+    static HOME: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Runs what this thread holds for vacated ranges. Called wherever a thread comes by; costs a load when there is nothing.
@@ -260,9 +263,10 @@ fn run_vacated() {
         ENTRIES
             .try_with(|entries| {
                 let list = &mut entries.borrow_mut().0;
-                let place = list
-                    .iter()
-                    .rposition(|entry| entry.range.vacated.load(Ordering::SeqCst))?;
+                // A thread that was started in a range runs its code to the end, vacated or not, and its entries then.
+                let place = list.iter().rposition(|entry| {
+                    entry.range.vacated.load(Ordering::SeqCst) && entry.range.start != HOME.get()
+                })?;
                 Some(list.remove(place))
             })
             .ok()
@@ -422,6 +426,7 @@ unsafe extern "C" fn begin(beginning: *mut c_void) -> *mut c_void {
         argument,
     } = *unsafe { Box::from_raw(beginning.cast::<Beginning>()) };
     range.thread_begun(Some(Thread::this()));
+    HOME.set(range.start);
     drop(range);
     // SAFETY: Whoever asked for the thread promised that `start` may be called once with `argument`, here.
     unsafe { start(argument) }
@@ -567,5 +572,35 @@ mod tests {
             range.release();
         }
         assert!(find(0x10).is_none());
+    }
+
+    static RUN: AtomicUsize = AtomicUsize::new(0);
+
+    unsafe extern "C" fn destructor(_object: *mut c_void) {
+        RUN.fetch_add(1, Ordering::SeqCst);
+    }
+
+    #[test]
+    fn a_thread_keeps_the_entries_of_its_home_to_its_end() {
+        let range = Range::register(0x40, 0x50);
+        let theirs = Arc::clone(&range);
+        std::thread::spawn(move || {
+            theirs.entries.fetch_add(1, Ordering::SeqCst);
+            let entry = Entry {
+                range: Arc::clone(&theirs),
+                destructor,
+                object: std::ptr::null_mut(),
+            };
+            ENTRIES.with_borrow_mut(|entries| entries.0.push(entry));
+            HOME.set(theirs.start);
+            theirs.vacate();
+            visit();
+            assert_eq!(RUN.load(Ordering::SeqCst), 0, "its code is further out");
+        })
+        .join()
+        .expect("no panic");
+        assert_eq!(RUN.load(Ordering::SeqCst), 1);
+        assert_eq!(range.entries.load(Ordering::SeqCst), 0);
+        range.release();
     }
 }
