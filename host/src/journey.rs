@@ -223,12 +223,18 @@ pub(crate) fn retire(
     let drained = book.step(Step::Drain, || {
         drain::close(incumbent, slot, &core.closing, &config)
     })?;
-    let Drained { ticket, closed, .. } = drained;
+    let Drained {
+        ticket,
+        closed,
+        only_one,
+    } = drained;
     let state_saved = book.step(Step::HandOver, || {
         save_final_state(core, &ticket, &hand, config.handover_timeout)
     })?;
     drop(ticket);
     let retired = closed.open_on(None);
+    // What follows may take its time, and holds up no other plugin's swap.
+    drop(only_one);
     slot.now_unloaded();
     let generation = book.record.generation;
     core.announcer.announce(Happening::Unloaded {

@@ -22,7 +22,7 @@ pub(crate) struct Drained<'a, Ticket> {
     /// The closed gate.
     pub(crate) closed: Closed<'a, Generation>,
     /// At most one gate of a host is closed at a time: two could hold up two threads that call across.
-    _only_one: MutexGuard<'a, ()>,
+    pub(crate) only_one: MutexGuard<'a, ()>,
 }
 
 /// Drains the slot for a candidate.
@@ -56,7 +56,7 @@ pub(crate) fn close<'a, Ticket>(
                     return Ok(Drained {
                         ticket,
                         closed,
-                        _only_one: guard,
+                        only_one: guard,
                     });
                 }
                 Err(inside) => inside,
