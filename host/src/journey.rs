@@ -30,7 +30,7 @@ use crate::{
 use anyhow::{Context, Result, anyhow, ensure};
 use plugin_api::manifest::Mode;
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -51,6 +51,10 @@ pub(crate) fn swap(
         )));
     }
     let _one_at_a_time = slot.journey.lock();
+    // Under the lock: a shutdown that begins later finds what this brings into service, and retires it.
+    if core.shutting_down.load(Ordering::Acquire) {
+        return Err(refuse(anyhow!("the host is shutting down")));
+    }
     let incumbent = slot.gate.tenant();
     if let Some(incumbent) = &incumbent
         && incumbent.life.digest == staged.digest
@@ -173,7 +177,7 @@ fn barrier(
         Origin::Incumbent(..) => {}
     }
     let drained = book.step(Step::Drain, || {
-        drain::drain(loaded, slot, &core.closing, config)
+        drain::drain(loaded, slot, &core.closing, config, &core.shutting_down)
     })?;
     let handed_over = book.step(Step::HandOver, || {
         hand_over::hand_over(drained, origin, config.handover_timeout)
@@ -221,7 +225,7 @@ pub(crate) fn retire(
     let mut book = Logbook::of_departure(core, slot, trigger, &incumbent);
     let hand = book.step_part(Step::Drain, || hand_for(&incumbent))?;
     let drained = book.step(Step::Drain, || {
-        drain::close(incumbent, slot, &core.closing, &config)
+        drain::close(incumbent, slot, &core.closing, &config, &core.shutting_down)
     })?;
     let Drained {
         ticket,
