@@ -160,13 +160,16 @@ fn barrier(
     book: &mut Logbook<'_>,
 ) -> Result<Switched, SwapError> {
     let config = core.config.for_plugin(&slot.name);
+    let keeps_state = book.step_part(Step::HandOver, || Ok(loaded.life()?.manifest.schema))?;
     let origin = match incumbent {
-        Some(incumbent) => {
+        Some(incumbent) if incumbent.life.manifest.schema.is_some() => {
             let hand = book.step_part(Step::Drain, || hand_for(&incumbent))?;
             Origin::Incumbent(incumbent, hand)
         }
-        // Read before the gate is closed: it may be large.
-        None => match book.step_part(Step::HandOver, || core.store.state(&slot.name))? {
+        // It stays saved, for a version that has a use for it.
+        _ if keeps_state.is_none() => Origin::Nothing,
+        // Nobody holds one. Read before the gate is closed: it may be large.
+        _ => match book.step_part(Step::HandOver, || core.store.state(&slot.name))? {
             Some(saved) => Origin::Saved(saved),
             None => Origin::Nothing,
         },
