@@ -219,6 +219,10 @@ pub(crate) fn retire(
         return Err(error(Step::Drain, cause));
     }
     let _one_at_a_time = slot.journey.lock();
+    if trigger == Trigger::Removal && slot.facts().file.is_some() {
+        let cause = anyhow!("a file of it is there again");
+        return Err(error(Step::Watch, cause));
+    }
     let incumbent = slot
         .gate
         .tenant()
