@@ -19,8 +19,9 @@
 //! - A range's counters: any thread, atomically.
 //!
 //! # Invariants
-//! 1. `Range::entries` counts the entries on all threads whose destructor lies in the range; an entry is taken off the
-//!    count only after it has run. So `entries == 0` on a vacated range stays so.
+//! 1. `Range::entries` counts the entries on all threads whose destructor lies in the range, and the destructors of its
+//!    keys that are running; an entry is taken off the count only after it has run. So `entries == 0` on a vacated range
+//!    stays so, once its keys are deleted.
 //! 2. `Range::threads` holds each thread that was started in the range until the kernel no longer knows it.
 //! 3. A library is closed only when both are empty and its keys are deleted ([`Range::settle`]).
 //!
@@ -31,7 +32,7 @@ use std::{
     ffi::{c_int, c_void},
     io,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -66,14 +67,80 @@ pub(crate) enum Hold {
 }
 
 static RANGES: RwLock<Vec<Arc<Range>>> = RwLock::new(Vec::new());
-static KEYS: Mutex<Vec<Key>> = Mutex::new(Vec::new());
+static KEYS: Mutex<Keys> = Mutex::new(Keys {
+    places: Vec::new(),
+    last: 0,
+});
 /// Rises whenever a range is vacated, so that threads see cheaply that they may have entries to run.
 static VACATIONS: AtomicUsize = AtomicUsize::new(0);
 
-#[derive(Clone, Copy)]
+/// The pthread keys whose destructors lie in ranges, each in a place. The C library is given the place's own function (see
+/// [`DESTROYERS`]) for the destructor, so that a thread that runs one at its exit is counted meanwhile.
+struct Keys {
+    places: Vec<Option<Key>>,
+    /// The place taken last. Places are taken in turn, so that none is soon taken again.
+    last: usize,
+}
+
+#[derive(Clone)]
 struct Key {
     key: libc::pthread_key_t,
-    destructor: usize,
+    range: Arc<Range>,
+    destructor: Destructor,
+}
+
+impl Keys {
+    /// A free place; `None` where there are as many keys as the C library has.
+    fn free(&mut self) -> Option<usize> {
+        let place = (1..=PLACES)
+            .map(|step| (self.last + step) % PLACES)
+            .find(|place| self.places.get(*place).is_none_or(Option::is_none))?;
+        if self.places.len() <= place {
+            self.places.resize(place + 1, None);
+        }
+        self.last = place;
+        Some(place)
+    }
+}
+
+fn keys() -> MutexGuard<'static, Keys> {
+    KEYS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As many keys as glibc has.
+const PLACES: usize = ROW * ROW;
+const ROW: usize = 32;
+
+macro_rules! row {
+    ($high:literal: $($low:literal)*) => { [$(destroy::<$high, $low>),*] };
+}
+macro_rules! rows {
+    ($($high:literal)*) => {
+        [$(row!($high: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31)),*]
+    };
+}
+/// The functions of the places: a destructor is not told which key it is called for.
+static DESTROYERS: [[Destructor; ROW]; ROW] =
+    rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
+
+/// Runs the destructor of the key in a place, as an entry of its range: [`Range::settle`] waits for it.
+///
+/// # Safety
+/// Called by the C library, once with a value of the key.
+unsafe extern "C" fn destroy<const HIGH: usize, const LOW: usize>(value: *mut c_void) {
+    let key = {
+        let keys = keys();
+        // None there: the key was deleted since, and its library may be gone.
+        let Some(Some(key)) = keys.places.get(HIGH * ROW + LOW) else {
+            return;
+        };
+        key.range.entries.fetch_add(1, Ordering::SeqCst);
+        key.clone()
+    };
+    // SAFETY: The C library's contract for the destructor, whose place this takes. Its code is mapped: it was counted while
+    // its key was in place, and so before the range was settled.
+    unsafe { (key.destructor)(value) };
+    key.range.entries.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// A destructor as the C library is given it: `None` is C's null.
@@ -132,19 +199,17 @@ impl Range {
         if alive > 0 {
             return Err(Hold::Threads(alive));
         }
+        // Under the lock of the keys: no destructor of one begins between the look and the deletion.
+        let mut keys = keys();
         let entries = self.entries.load(Ordering::SeqCst);
         if entries > 0 {
             return Err(Hold::Entries(entries));
         }
-        let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.retain(|key| {
-            if self.contains(key.destructor) {
+        for place in &mut keys.places {
+            if let Some(key) = place.take_if(|key| std::ptr::eq(Arc::as_ptr(&key.range), self)) {
                 real::key_delete(key.key);
-                false
-            } else {
-                true
             }
-        });
+        }
         Ok(())
     }
 
@@ -349,16 +414,29 @@ pub(crate) unsafe extern "C" fn pthread_key_create(
     key: *mut libc::pthread_key_t,
     destructor: Option<Destructor>,
 ) -> c_int {
-    // SAFETY: The arguments are the caller's own, who promised what the real function asks.
-    let status = unsafe { real::key_create(key, destructor) };
-    if status == 0
-        && let Some(destructor) = destructor.map(|function| function as *const () as usize)
-        && find(destructor).is_some()
-    {
+    let owned = destructor.and_then(|function| {
+        let range = find(function as *const () as usize)?;
+        Some((range, function))
+    });
+    let Some((range, destructor)) = owned else {
+        // SAFETY: The arguments are the caller's own, who promised what the real function asks.
+        return unsafe { real::key_create(key, destructor) };
+    };
+    let mut keys = keys();
+    let Some(place) = keys.free() else {
+        return libc::EAGAIN;
+    };
+    let destroyer = DESTROYERS[place / ROW][place % ROW];
+    // SAFETY: `key` is the caller's own; the destroyer may be called wherever the caller's destructor may.
+    let status = unsafe { real::key_create(key, Some(destroyer)) };
+    if status == 0 {
         // SAFETY: The caller promised that `key` is valid, and the real function has just written it.
         let key = unsafe { key.read() };
-        let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.push(Key { key, destructor });
+        keys.places[place] = Some(Key {
+            key,
+            range,
+            destructor,
+        });
     }
     status
 }
@@ -369,9 +447,9 @@ pub(crate) unsafe extern "C" fn pthread_key_create(
 /// As the C library's: `key` was made by `pthread_key_create` and not deleted since.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn pthread_key_delete(key: libc::pthread_key_t) -> c_int {
-    let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
-    keys.retain(|known| known.key != key);
-    drop(keys);
+    for place in &mut keys().places {
+        drop(place.take_if(|known| known.key == key));
+    }
     real::key_delete(key)
 }
 
@@ -537,6 +615,7 @@ mod real {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Barrier;
 
     #[test]
     fn a_thread_that_cannot_be_looked_at_counts_as_alive() {
@@ -601,6 +680,41 @@ mod tests {
         .expect("no panic");
         assert_eq!(RUN.load(Ordering::SeqCst), 1);
         assert_eq!(range.entries.load(Ordering::SeqCst), 0);
+        range.release();
+    }
+
+    /// Says that it runs, and waits until it may end.
+    unsafe extern "C" fn slow(gates: *mut c_void) {
+        // SAFETY: It is the pointer that the test set, to a pair that outlives the thread.
+        let (runs, go_on) = unsafe { &*gates.cast::<(Barrier, Barrier)>() };
+        runs.wait();
+        go_on.wait();
+    }
+
+    #[test]
+    fn a_key_is_not_settled_while_its_destructor_runs() {
+        let at = slow as *const () as usize;
+        let range = Range::register(at, at + 1);
+        let mut key = 0;
+        // SAFETY: `key` is writable, and `slow` may be called with what is set below.
+        let status = unsafe { pthread_key_create(&raw mut key, Some(slow)) };
+        assert_eq!(status, 0);
+        let gates = (Barrier::new(2), Barrier::new(2));
+        std::thread::scope(|scope| {
+            let gates = &gates;
+            scope.spawn(move || {
+                let gates = std::ptr::from_ref(gates).cast();
+                // SAFETY: The key was made above, and is deleted only after this thread's end.
+                assert_eq!(unsafe { libc::pthread_setspecific(key, gates) }, 0);
+            });
+            gates.0.wait();
+            assert_eq!(range.settle(), Err(Hold::Entries(1)));
+            gates.1.wait();
+        });
+        while range.settle().is_err() {
+            std::thread::yield_now();
+        }
+        assert!(keys().places.iter().flatten().all(|known| known.key != key));
         range.release();
     }
 }
