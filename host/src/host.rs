@@ -559,6 +559,8 @@ pub fn vet(file: &Path, examiner: Option<&Path>, limit: Duration) -> Verdict {
             ),
         };
     }
+    // By the name that the kernel has for it: that is how the mapped copy is found.
+    let staging = staging.canonicalize().unwrap_or(staging);
     let verdict = vet_in(&staging, file, examiner.unwrap_or(&own), limit);
     // Another examination of this process may be using it still.
     let _in_use = std::fs::remove_dir(&staging);
