@@ -10,6 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Stopped timers that may be kept until their time comes, beside as many as there are others.
+const SURPLUS: usize = 64;
+
 /// What a timer does when its time has come. It must not wait for anything.
 type Fire = Arc<dyn Fn() + Send + Sync>;
 
@@ -63,7 +66,13 @@ impl Clock {
 
     /// Stops a timer; one that is gone already is no fault.
     pub(crate) fn remove(&self, number: u64) {
-        self.0.hands.lock().timers.remove(&number);
+        let mut hands = self.0.hands.lock();
+        hands.timers.remove(&number);
+        // What was stopped would wait for its time otherwise, which may be far off.
+        if hands.due.len() > 2 * hands.timers.len() + SURPLUS {
+            let Hands { due, timers, .. } = &mut *hands;
+            due.retain(|Reverse((_, number))| timers.contains_key(number));
+        }
     }
 
     /// Stops all timers and lets the thread end.
@@ -142,5 +151,21 @@ mod tests {
         // With the clock's senders gone, what is left in the channel ends.
         drop(clock);
         assert!(fired.iter().all(|word| word == "again"));
+    }
+
+    #[test]
+    fn timers_that_are_stopped_long_before_their_time_leave_nothing_behind() {
+        let (clock, thread) = Clock::start().expect("threads can be started");
+        let hour = Duration::from_secs(3600);
+        let kept = clock.add(hour, None, Arc::new(|| {}));
+        for _ in 0..1_000 {
+            clock.remove(clock.add(hour, None, Arc::new(|| {})));
+        }
+        let hands = clock.0.hands.lock();
+        assert!(hands.due.len() <= SURPLUS + 3, "{}", hands.due.len());
+        assert!(hands.due.iter().any(|Reverse((_, number))| *number == kept));
+        drop(hands);
+        clock.end();
+        thread.join().expect("the clock ends");
     }
 }

@@ -158,7 +158,8 @@ impl Desk {
         let desk = Arc::clone(self);
         let own_name = Arc::clone(&name);
         let started = std::thread::Builder::new()
-            .name(format!("job:{name}"))
+            // The system's names end at a zero byte; one inside would be a panic here, in the plugin's call.
+            .name(format!("job:{}", name.replace('\0', "?")))
             .spawn(move || {
                 desk.run_job(&own_name, job);
                 let mut book = desk.book.lock();
@@ -420,5 +421,33 @@ impl HostServices for Inert {
 
     fn random(&self) -> u64 {
         4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Core;
+    use plugin_api::contract::{JobControlBox, JobObject, JobObject_TO};
+    use std::sync::{Weak, mpsc};
+
+    struct Rings(mpsc::Sender<()>);
+
+    impl JobObject for Rings {
+        fn run(&mut self, _control: JobControlBox) -> Answer<()> {
+            let _heard = self.0.send(());
+            RResult::ROk(())
+        }
+    }
+
+    #[test]
+    fn a_job_may_have_any_name() {
+        let desk = Desk::new(Weak::<Core>::new(), Arc::from("test"), 1);
+        desk.open();
+        let (sender, rung) = mpsc::channel();
+        let job = JobObject_TO::from_value(Rings(sender), TD_Opaque);
+        let answer = desk.services().spawn(RStr::from_str("a\0b"), job);
+        assert!(answer.is_ok());
+        rung.recv().expect("the job runs");
     }
 }

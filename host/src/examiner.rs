@@ -114,7 +114,8 @@ fn examine(artifact: &Path, stage: &mut dyn FnMut(&str) -> Result<()>) -> Result
     stage("mapping it")?;
     let library = match Library::open(artifact) {
         Ok(library) => library,
-        Err(error) => return Ok((refused(format!("{error:#}")), true)),
+        // It may want another library that is installed tomorrow.
+        Err(error) => return Ok((refused(format!("{error:#}")), false)),
     };
     stage("creating it (`new`)")?;
     let mut candidate = match Candidate::create(library, desk::inert()) {

@@ -70,6 +70,8 @@ static LOGS: Mutex<Vec<Arc<Log>>> = Mutex::new(Vec::new());
 
 /// The leases that one thread holds.
 struct Log {
+    /// Whether it is for one lease only, whose end takes it off the list.
+    for_one: bool,
     thread: Arc<str>,
     notes: Mutex<Vec<Note>>,
 }
@@ -93,6 +95,7 @@ impl OwnLog {
             None => Arc::from(format!("{:?}", thread.id())),
         };
         let log = Arc::new(Log {
+            for_one: false,
             thread: name,
             notes: Mutex::new(Vec::new()),
         });
@@ -116,12 +119,11 @@ fn own_log() -> Arc<Log> {
         .try_with(|log| Arc::clone(&log.borrow().0))
         // A thread past its thread-locals: a log of its own for this one lease, which a drain still finds.
         .unwrap_or_else(|_| {
-            let log = Arc::new(Log {
+            Arc::new(Log {
+                for_one: true,
                 thread: Arc::from("a thread at its end"),
                 notes: Mutex::new(Vec::new()),
-            });
-            LOGS.lock().push(Arc::clone(&log));
-            log
+            })
         })
 }
 
@@ -158,6 +160,9 @@ impl<T: Tenant> Gate<T> {
         };
         let place = self.tenant.read();
         let tenant = Arc::clone(place.as_ref().ok_or(Refusal::Vacant)?);
+        if log.for_one {
+            LOGS.lock().push(Arc::clone(&log));
+        }
         log.notes.lock().push(Note {
             gate: self.id,
             tenant: tenant.number(),
@@ -292,6 +297,10 @@ impl<T> Drop for Lease<'_, T> {
         let mut notes = self.log.notes.lock();
         if let Some(place) = notes.iter().rposition(|note| note.gate == self.gate) {
             notes.remove(place);
+        }
+        drop(notes);
+        if self.log.for_one {
+            LOGS.lock().retain(|log| !Arc::ptr_eq(log, &self.log));
         }
     }
 }
@@ -441,5 +450,31 @@ mod tests {
         let nested = gate.enter(SOON).expect("nested");
         assert_eq!(nested.note_method(2, false), Err(Knot::UnderExclusive));
         assert!(is_inside_any());
+    }
+
+    #[test]
+    fn a_call_of_a_thread_at_its_end_leaves_nothing_on_the_list() {
+        /// Enters when its thread has no log any more.
+        struct Late(Arc<Gate<Numbered>>);
+        impl Drop for Late {
+            fn drop(&mut self) {
+                let lease = self.0.enter(LONG).expect("open");
+                assert_eq!(self.0.inside().len(), 1);
+                drop(lease);
+            }
+        }
+        thread_local!(static LATE: RefCell<Option<Late>> = const { RefCell::new(None) });
+        let gate = gate_on(1);
+        let theirs = Arc::clone(&gate);
+        std::thread::spawn(move || {
+            // Made first, so dropped last or first: either way nothing may be left.
+            LATE.set(Some(Late(theirs)));
+            drop(own_log());
+        })
+        .join()
+        .expect("no panic");
+        let left = LOGS.lock().iter().any(|log| log.for_one);
+        assert!(!left);
+        assert!(gate.inside().is_empty());
     }
 }

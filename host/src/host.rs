@@ -535,10 +535,16 @@ impl Drop for Owner {
         // so is this one, should it be one of them.
         let until = Instant::now() + THREADS_END;
         let this = std::thread::current().id();
+        let mut is_own = false;
         for thread in self.threads.get_mut().drain(..) {
+            is_own |= thread.thread().id() == this;
             while !thread.is_finished() && thread.thread().id() != this && Instant::now() < until {
                 std::thread::sleep(LOOK);
             }
+        }
+        // Threads that come and go, such as one that was just looking at a file, hold it for moments.
+        while !is_own && Arc::strong_count(&self.core) > 1 && Instant::now() < until {
+            std::thread::sleep(LOOK);
         }
     }
 }
@@ -557,6 +563,8 @@ pub fn vet(file: &Path, examiner: Option<&Path>, limit: Duration) -> Verdict {
             ),
         };
     }
+    // By the name that the kernel has for it: that is how the mapped copy is found.
+    let staging = staging.canonicalize().unwrap_or(staging);
     let verdict = vet_in(&staging, file, examiner.unwrap_or(&own), limit);
     // Another examination of this process may be using it still.
     let _in_use = std::fs::remove_dir(&staging);

@@ -30,7 +30,7 @@ use crate::{
 use anyhow::{Context, Result, anyhow, ensure};
 use plugin_api::manifest::Mode;
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -51,6 +51,10 @@ pub(crate) fn swap(
         )));
     }
     let _one_at_a_time = slot.journey.lock();
+    // Under the lock: a shutdown that begins later finds what this brings into service, and retires it.
+    if core.shutting_down.load(Ordering::Acquire) {
+        return Err(refuse(anyhow!("the host is shutting down")));
+    }
     let incumbent = slot.gate.tenant();
     if let Some(incumbent) = &incumbent
         && incumbent.life.digest == staged.digest
@@ -156,13 +160,16 @@ fn barrier(
     book: &mut Logbook<'_>,
 ) -> Result<Switched, SwapError> {
     let config = core.config.for_plugin(&slot.name);
+    let keeps_state = book.step_part(Step::HandOver, || Ok(loaded.life()?.manifest.schema))?;
     let origin = match incumbent {
-        Some(incumbent) => {
+        Some(incumbent) if incumbent.life.manifest.schema.is_some() => {
             let hand = book.step_part(Step::Drain, || hand_for(&incumbent))?;
             Origin::Incumbent(incumbent, hand)
         }
-        // Read before the gate is closed: it may be large.
-        None => match book.step_part(Step::HandOver, || core.store.state(&slot.name))? {
+        // It stays saved, for a version that has a use for it.
+        _ if keeps_state.is_none() => Origin::Nothing,
+        // Nobody holds one. Read before the gate is closed: it may be large.
+        _ => match book.step_part(Step::HandOver, || core.store.state(&slot.name))? {
             Some(saved) => Origin::Saved(saved),
             None => Origin::Nothing,
         },
@@ -173,7 +180,7 @@ fn barrier(
         Origin::Incumbent(..) => {}
     }
     let drained = book.step(Step::Drain, || {
-        drain::drain(loaded, slot, &core.closing, config)
+        drain::drain(loaded, slot, &core.closing, config, &core.shutting_down)
     })?;
     let handed_over = book.step(Step::HandOver, || {
         hand_over::hand_over(drained, origin, config.handover_timeout)
@@ -212,6 +219,10 @@ pub(crate) fn retire(
         return Err(error(Step::Drain, cause));
     }
     let _one_at_a_time = slot.journey.lock();
+    if trigger == Trigger::Removal && slot.facts().file.is_some() {
+        let cause = anyhow!("a file of it is there again");
+        return Err(error(Step::Watch, cause));
+    }
     let incumbent = slot
         .gate
         .tenant()
@@ -221,14 +232,20 @@ pub(crate) fn retire(
     let mut book = Logbook::of_departure(core, slot, trigger, &incumbent);
     let hand = book.step_part(Step::Drain, || hand_for(&incumbent))?;
     let drained = book.step(Step::Drain, || {
-        drain::close(incumbent, slot, &core.closing, &config)
+        drain::close(incumbent, slot, &core.closing, &config, &core.shutting_down)
     })?;
-    let Drained { ticket, closed, .. } = drained;
+    let Drained {
+        ticket,
+        closed,
+        only_one,
+    } = drained;
     let state_saved = book.step(Step::HandOver, || {
         save_final_state(core, &ticket, &hand, config.handover_timeout)
     })?;
     drop(ticket);
     let retired = closed.open_on(None);
+    // What follows may take its time, and holds up no other plugin's swap.
+    drop(only_one);
     slot.now_unloaded();
     let generation = book.record.generation;
     core.announcer.announce(Happening::Unloaded {

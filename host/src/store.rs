@@ -87,6 +87,10 @@ impl Store {
 
     fn open_within(state_dir: &Path, limits: Limits) -> anyhow::Result<Store> {
         make_dir(state_dir)?;
+        // By the names that the kernel has for it: that is how mapped copies are found again.
+        let state_dir = &state_dir
+            .canonicalize()
+            .with_context(|| format!("finding {} from the root", state_dir.display()))?;
         let lock = lock(state_dir)?;
         let artifacts = state_dir.join("artifacts");
         let snapshots = state_dir.join("snapshots");

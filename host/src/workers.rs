@@ -8,7 +8,11 @@
 use crate::foreign::interpose;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, select};
 use parking_lot::RwLock;
-use std::{io, thread::JoinHandle};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread::JoinHandle,
+};
 
 /// A call to be run.
 pub(crate) type Errand = Box<dyn FnOnce() + Send>;
@@ -74,8 +78,12 @@ fn work(waiting: &Receiver<Errand>, rung: &Receiver<()>) {
     loop {
         select! {
             recv(waiting) -> errand => match errand {
-                // The errand of a caller who must not see a panic: what can panic is caught further in.
-                Ok(errand) => errand(),
+                // An embedding program's answer is part of it, and may panic: that must not cost a worker.
+                Ok(errand) => {
+                    if catch_unwind(AssertUnwindSafe(errand)).is_err() {
+                        tracing::error!("what was to be done with a call's answer panicked");
+                    }
+                }
                 Err(_) => return,
             },
             recv(rung) -> _ => {}
@@ -107,6 +115,23 @@ mod tests {
             .expect("one may wait");
         assert_eq!(workers.submit(Box::new(|| {})), Err(Full));
         drop(go);
+        is_done.recv().expect("it is run");
+        workers.end();
+        for handle in handles {
+            handle.join().expect("workers end");
+        }
+    }
+
+    #[test]
+    fn a_panic_costs_no_worker() {
+        let (workers, handles) = Workers::start(1, 2).expect("threads can be started");
+        workers
+            .submit(Box::new(|| panic!("on purpose")))
+            .expect("there is room");
+        let (done, is_done) = mpsc::channel();
+        workers
+            .submit(Box::new(move || done.send(()).expect("the test waits")))
+            .expect("there is room");
         is_done.recv().expect("it is run");
         workers.end();
         for handle in handles {

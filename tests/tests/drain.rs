@@ -160,6 +160,41 @@ fn a_swap_that_keeps_trying_gets_there() {
 }
 
 #[test]
+fn a_shutdown_ends_in_time_though_swaps_keep_trying() {
+    let mut scene = Scene::new(EXAMINER);
+    scene.config.plugins.each.drain_deadline = Duration::from_millis(20);
+    scene.config.plugins.each.on_drain_deadline = OnDrainDeadline::KeepTrying;
+    let host = scene.start();
+    scene.load(&host, &Artifact::of("slow"));
+    let hold = Hold::new();
+    let caller = call(&host, "slow", "hold", hold.arguments());
+    let inside = hold.wait();
+    let events = host.follow();
+    let file = scene.put(&Artifact::of("slow").version("1.0.1"));
+    let swap = load(&host, file.clone());
+    tests::event(&events, "the candidate", |what| {
+        matches!(
+            what,
+            Happening::StepDone {
+                step: Step::Load,
+                ..
+            }
+        )
+    });
+    let report = host.shutdown(Duration::from_millis(200));
+    assert_eq!(report.out_of_time.len(), 1, "{report:?}");
+    let error = swap
+        .join()
+        .expect("no panic")
+        .expect_err("no swap any more");
+    assert_eq!(error.step, Step::Drain, "{error}");
+    let error = host.load(&file).expect_err("it has ended");
+    assert!(error.to_string().contains("shutting down"), "{error}");
+    drop(inside);
+    caller.join().expect("an answer");
+}
+
+#[test]
 fn a_stateless_plugin_is_replaced_while_a_call_is_inside() {
     let scene = Scene::new(EXAMINER);
     let host = scene.start();

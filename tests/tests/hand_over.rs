@@ -166,6 +166,19 @@ fn a_plugin_comes_back_with_its_state() {
 }
 
 #[test]
+fn a_saved_state_outlives_a_version_that_has_none() {
+    let scene = Scene::new(EXAMINER);
+    let host = counted(&scene);
+    let total = number(&host, "steady", "total", "");
+    assert!(total > 0);
+    assert!(host.unload("steady").expect("the unload").state_saved);
+    let stateless = Artifact::of("passing").with(r#""name":"passing","#, r#""name":"steady", "#);
+    scene.load(&host, &stateless);
+    scene.load(&host, &Artifact::of("steady").version("1.0.1"));
+    assert_eq!(number(&host, "steady", "total", ""), total);
+}
+
+#[test]
 fn a_host_comes_back_with_every_state() {
     let scene = Scene::new(EXAMINER);
     let host = counted(&scene);

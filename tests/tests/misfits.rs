@@ -45,6 +45,7 @@ const MISFITS: &[(&str, Found)] = &[
     ("panics_in_restore", Refused("no restoring")),
     ("panics_in_shared_method", Nothing),
     ("panics_in_snapshot", Refused("no snapshot")),
+    ("panics_in_used_new", Nothing),
     ("speaks_contract_0", Refused("contract level 0")),
     ("speaks_contract_99", Refused("contract level 99")),
 ];
@@ -228,6 +229,19 @@ fn a_panic_in_attach_leaves_nothing_behind() {
         ),
         "{call:?}"
     );
+}
+
+#[test]
+fn a_job_that_was_ordered_before_a_panic_in_new_is_gone_before_the_library() {
+    let scene = Scene::new(EXAMINER);
+    let host = busy(&scene);
+    let error = host
+        .load(&scene.put(&Artifact::of("panics_in_used_new")))
+        .expect_err("it panics");
+    assert_eq!(error.step, Step::Load, "{error}");
+    assert!(error.to_string().contains("no used one"), "{error}");
+    host.unload("steady").expect("it can be unloaded");
+    scene.wait_until_unmapped();
 }
 
 #[test]

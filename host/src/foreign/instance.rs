@@ -230,9 +230,9 @@ impl Remains {
                 // are what `close` itself waits for.
                 unsafe { library.close() }
             }
-            Remains::Pinned(pinned) => pinned
+            Remains::Pinned(pinned) => Ok(pinned
                 .look_again()
-                .map(|left| left.map_or(Closing::Unmapped, Closing::Pinned)),
+                .map_or(Closing::Unmapped, Closing::Pinned)),
         };
         match closing {
             Ok(Closing::Unmapped) => Ok(()),

@@ -14,12 +14,14 @@
 //! - The list of ranges and the list of keys: any thread, under their locks. Those are `std` locks: they use no
 //!   thread-local with a destructor, which would come back in here.
 //! - A thread's entries: that thread alone, at its next [`visit`], or at its exit. Never another thread's: a value may
-//!   only be dropped on its own thread.
+//!   only be dropped on its own thread. A thread that was started in a range comes by too, when it calls another plugin:
+//!   its entries of that range wait for its exit, since its code is further out.
 //! - A range's counters: any thread, atomically.
 //!
 //! # Invariants
-//! 1. `Range::entries` counts the entries on all threads whose destructor lies in the range; an entry is taken off the
-//!    count only after it has run. So `entries == 0` on a vacated range stays so.
+//! 1. `Range::entries` counts the entries on all threads whose destructor lies in the range, and the destructors of its
+//!    keys that are running; an entry is taken off the count only after it has run. So `entries == 0` on a vacated range
+//!    stays so, once its keys are deleted.
 //! 2. `Range::threads` holds each thread that was started in the range until the kernel no longer knows it.
 //! 3. A library is closed only when both are empty and its keys are deleted ([`Range::settle`]).
 //!
@@ -28,8 +30,9 @@
 use std::{
     cell::{Cell, RefCell},
     ffi::{c_int, c_void},
+    io,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -49,8 +52,9 @@ pub(crate) struct Range {
 enum Thread {
     /// It was asked for and has not begun.
     Beginning,
-    /// It runs, or is on its way out: its kernel number, and the tick of its start, since numbers are used again.
-    Begun { number: c_int, tick: u64 },
+    /// It runs, or is on its way out: its kernel number, and the tick of its start, since numbers are used again; `None`
+    /// where that could not be read.
+    Begun { number: c_int, tick: Option<u64> },
 }
 
 /// What still holds a range.
@@ -63,14 +67,80 @@ pub(crate) enum Hold {
 }
 
 static RANGES: RwLock<Vec<Arc<Range>>> = RwLock::new(Vec::new());
-static KEYS: Mutex<Vec<Key>> = Mutex::new(Vec::new());
+static KEYS: Mutex<Keys> = Mutex::new(Keys {
+    places: Vec::new(),
+    last: 0,
+});
 /// Rises whenever a range is vacated, so that threads see cheaply that they may have entries to run.
 static VACATIONS: AtomicUsize = AtomicUsize::new(0);
 
-#[derive(Clone, Copy)]
+/// The pthread keys whose destructors lie in ranges, each in a place. The C library is given the place's own function (see
+/// [`DESTROYERS`]) for the destructor, so that a thread that runs one at its exit is counted meanwhile.
+struct Keys {
+    places: Vec<Option<Key>>,
+    /// The place taken last. Places are taken in turn, so that none is soon taken again.
+    last: usize,
+}
+
+#[derive(Clone)]
 struct Key {
     key: libc::pthread_key_t,
-    destructor: usize,
+    range: Arc<Range>,
+    destructor: Destructor,
+}
+
+impl Keys {
+    /// A free place; `None` where there are as many keys as the C library has.
+    fn free(&mut self) -> Option<usize> {
+        let place = (1..=PLACES)
+            .map(|step| (self.last + step) % PLACES)
+            .find(|place| self.places.get(*place).is_none_or(Option::is_none))?;
+        if self.places.len() <= place {
+            self.places.resize(place + 1, None);
+        }
+        self.last = place;
+        Some(place)
+    }
+}
+
+fn keys() -> MutexGuard<'static, Keys> {
+    KEYS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As many keys as glibc has.
+const PLACES: usize = ROW * ROW;
+const ROW: usize = 32;
+
+macro_rules! row {
+    ($high:literal: $($low:literal)*) => { [$(destroy::<$high, $low>),*] };
+}
+macro_rules! rows {
+    ($($high:literal)*) => {
+        [$(row!($high: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31)),*]
+    };
+}
+/// The functions of the places: a destructor is not told which key it is called for.
+static DESTROYERS: [[Destructor; ROW]; ROW] =
+    rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
+
+/// Runs the destructor of the key in a place, as an entry of its range: [`Range::settle`] waits for it.
+///
+/// # Safety
+/// Called by the C library, once with a value of the key.
+unsafe extern "C" fn destroy<const HIGH: usize, const LOW: usize>(value: *mut c_void) {
+    let key = {
+        let keys = keys();
+        // None there: the key was deleted since, and its library may be gone.
+        let Some(Some(key)) = keys.places.get(HIGH * ROW + LOW) else {
+            return;
+        };
+        key.range.entries.fetch_add(1, Ordering::SeqCst);
+        key.clone()
+    };
+    // SAFETY: The C library's contract for the destructor, whose place this takes. Its code is mapped: it was counted while
+    // its key was in place, and so before the range was settled.
+    unsafe { (key.destructor)(value) };
+    key.range.entries.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// A destructor as the C library is given it: `None` is C's null.
@@ -97,6 +167,8 @@ impl Range {
             threads: Mutex::new(Vec::new()),
         });
         let mut ranges = RANGES.write().unwrap_or_else(PoisonError::into_inner);
+        // What was mapped here before is gone, though nobody has looked since: it must not take this one's traces.
+        ranges.retain(|former| former.end <= start || end <= former.start);
         ranges.push(Arc::clone(&range));
         range
     }
@@ -127,19 +199,17 @@ impl Range {
         if alive > 0 {
             return Err(Hold::Threads(alive));
         }
+        // Under the lock of the keys: no destructor of one begins between the look and the deletion.
+        let mut keys = keys();
         let entries = self.entries.load(Ordering::SeqCst);
         if entries > 0 {
             return Err(Hold::Entries(entries));
         }
-        let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.retain(|key| {
-            if self.contains(key.destructor) {
+        for place in &mut keys.places {
+            if let Some(key) = place.take_if(|key| std::ptr::eq(Arc::as_ptr(&key.range), self)) {
                 real::key_delete(key.key);
-                false
-            } else {
-                true
             }
-        });
+        }
         Ok(())
     }
 
@@ -170,24 +240,37 @@ impl Thread {
         let number = real::thread_number();
         Thread::Begun {
             number,
-            tick: start_tick(number).unwrap_or(0),
+            tick: start_tick(number).ok(),
         }
     }
 
     fn is_alive(&self) -> bool {
         match *self {
             Thread::Beginning => true,
-            Thread::Begun { number, tick } => start_tick(number) == Some(tick),
+            Thread::Begun { number, tick } => is_still_there(tick, &start_tick(number)),
         }
     }
 }
 
-/// The tick at which the thread with this number started; `None` when the kernel knows no such thread of ours.
-fn start_tick(number: c_int) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/self/task/{number}/stat")).ok()?;
-    // The second field is the name in parentheses, which may hold anything; the start is the 22nd.
-    let (_, after_name) = text.rsplit_once(')')?;
-    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+/// Whether a thread with this tick is there, after what a look at its number gave. Only the kernel's own word that there is
+/// no such thread, or another one, counts as its end: a look that failed (no free file, say) is no word.
+fn is_still_there(tick: Option<u64>, seen: &io::Result<u64>) -> bool {
+    match seen {
+        Ok(seen) => tick.is_none_or(|tick| tick == *seen),
+        Err(error) => {
+            error.kind() != io::ErrorKind::NotFound && error.raw_os_error() != Some(libc::ESRCH)
+        }
+    }
+}
+
+/// The tick at which the thread with this number started.
+fn start_tick(number: c_int) -> io::Result<u64> {
+    // Bytes: the second field is the name in parentheses, which may hold anything. The start is the 22nd.
+    let text = std::fs::read(format!("/proc/self/task/{number}/stat"))?;
+    let text = String::from_utf8_lossy(&text);
+    text.rsplit_once(')')
+        .and_then(|(_, after_name)| after_name.split_ascii_whitespace().nth(19)?.parse().ok())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// A thread-local's destructor that waits on this thread.
@@ -224,6 +307,8 @@ thread_local! {
     static ENTRIES: RefCell<Entries> = const { RefCell::new(Entries(Vec::new())) };
     /// The vacations this thread has answered.
     static ANSWERED: Cell<usize> = const { Cell::new(0) };
+    /// The beginning of the range this thread was started in; 0 for the host's own and others'.
+    static HOME: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Runs what this thread holds for vacated ranges. Called wherever a thread comes by; costs a load when there is nothing.
@@ -243,9 +328,10 @@ fn run_vacated() {
         ENTRIES
             .try_with(|entries| {
                 let list = &mut entries.borrow_mut().0;
-                let place = list
-                    .iter()
-                    .rposition(|entry| entry.range.vacated.load(Ordering::SeqCst))?;
+                // A thread that was started in a range runs its code to the end, vacated or not, and its entries then.
+                let place = list.iter().rposition(|entry| {
+                    entry.range.vacated.load(Ordering::SeqCst) && entry.range.start != HOME.get()
+                })?;
                 Some(list.remove(place))
             })
             .ok()
@@ -328,16 +414,29 @@ pub(crate) unsafe extern "C" fn pthread_key_create(
     key: *mut libc::pthread_key_t,
     destructor: Option<Destructor>,
 ) -> c_int {
-    // SAFETY: The arguments are the caller's own, who promised what the real function asks.
-    let status = unsafe { real::key_create(key, destructor) };
-    if status == 0
-        && let Some(destructor) = destructor.map(|function| function as *const () as usize)
-        && find(destructor).is_some()
-    {
+    let owned = destructor.and_then(|function| {
+        let range = find(function as *const () as usize)?;
+        Some((range, function))
+    });
+    let Some((range, destructor)) = owned else {
+        // SAFETY: The arguments are the caller's own, who promised what the real function asks.
+        return unsafe { real::key_create(key, destructor) };
+    };
+    let mut keys = keys();
+    let Some(place) = keys.free() else {
+        return libc::EAGAIN;
+    };
+    let destroyer = DESTROYERS[place / ROW][place % ROW];
+    // SAFETY: `key` is the caller's own; the destroyer may be called wherever the caller's destructor may.
+    let status = unsafe { real::key_create(key, Some(destroyer)) };
+    if status == 0 {
         // SAFETY: The caller promised that `key` is valid, and the real function has just written it.
         let key = unsafe { key.read() };
-        let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.push(Key { key, destructor });
+        keys.places[place] = Some(Key {
+            key,
+            range,
+            destructor,
+        });
     }
     status
 }
@@ -348,9 +447,9 @@ pub(crate) unsafe extern "C" fn pthread_key_create(
 /// As the C library's: `key` was made by `pthread_key_create` and not deleted since.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn pthread_key_delete(key: libc::pthread_key_t) -> c_int {
-    let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
-    keys.retain(|known| known.key != key);
-    drop(keys);
+    for place in &mut keys().places {
+        drop(place.take_if(|known| known.key == key));
+    }
     real::key_delete(key)
 }
 
@@ -405,6 +504,7 @@ unsafe extern "C" fn begin(beginning: *mut c_void) -> *mut c_void {
         argument,
     } = *unsafe { Box::from_raw(beginning.cast::<Beginning>()) };
     range.thread_begun(Some(Thread::this()));
+    HOME.set(range.start);
     drop(range);
     // SAFETY: Whoever asked for the thread promised that `start` may be called once with `argument`, here.
     unsafe { start(argument) }
@@ -509,5 +609,112 @@ mod real {
         let function = unsafe { std::mem::transmute::<usize, Function>(address) };
         // SAFETY: Promised by the caller.
         unsafe { function(thread, attributes, start, argument) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+
+    #[test]
+    fn a_thread_that_cannot_be_looked_at_counts_as_alive() {
+        let gone = io::Error::from_raw_os_error;
+        assert!(is_still_there(Some(7), &Ok(7)));
+        assert!(!is_still_there(Some(7), &Ok(8)));
+        assert!(is_still_there(None, &Ok(8)));
+        assert!(!is_still_there(Some(7), &Err(gone(libc::ENOENT))));
+        assert!(!is_still_there(Some(7), &Err(gone(libc::ESRCH))));
+        assert!(is_still_there(Some(7), &Err(gone(libc::EMFILE))));
+    }
+
+    #[test]
+    fn a_thread_is_alive_whatever_its_name() {
+        // The kernel keeps fifteen bytes: half of the last letter.
+        let thread = std::thread::Builder::new()
+            .name("aaaaaaaaaaaaaa\u{e4}".to_owned())
+            .spawn(|| Thread::this().is_alive())
+            .expect("threads can be started");
+        assert!(thread.join().expect("no panic"));
+    }
+
+    #[test]
+    fn a_range_takes_the_place_of_what_was_mapped_there_before() {
+        // No library lies at the first addresses.
+        let former = Range::register(0x10, 0x20);
+        let beside = Range::register(0x20, 0x30);
+        let range = Range::register(0x08, 0x18);
+        assert!(find(0x10).is_some_and(|found| Arc::ptr_eq(&found, &range)));
+        assert!(find(0x1f).is_none());
+        assert!(find(0x20).is_some_and(|found| Arc::ptr_eq(&found, &beside)));
+        for range in [former, beside, range] {
+            range.release();
+        }
+        assert!(find(0x10).is_none());
+    }
+
+    static RUN: AtomicUsize = AtomicUsize::new(0);
+
+    unsafe extern "C" fn destructor(_object: *mut c_void) {
+        RUN.fetch_add(1, Ordering::SeqCst);
+    }
+
+    #[test]
+    fn a_thread_keeps_the_entries_of_its_home_to_its_end() {
+        let range = Range::register(0x40, 0x50);
+        let theirs = Arc::clone(&range);
+        std::thread::spawn(move || {
+            theirs.entries.fetch_add(1, Ordering::SeqCst);
+            let entry = Entry {
+                range: Arc::clone(&theirs),
+                destructor,
+                object: std::ptr::null_mut(),
+            };
+            ENTRIES.with_borrow_mut(|entries| entries.0.push(entry));
+            HOME.set(theirs.start);
+            theirs.vacate();
+            visit();
+            assert_eq!(RUN.load(Ordering::SeqCst), 0, "its code is further out");
+        })
+        .join()
+        .expect("no panic");
+        assert_eq!(RUN.load(Ordering::SeqCst), 1);
+        assert_eq!(range.entries.load(Ordering::SeqCst), 0);
+        range.release();
+    }
+
+    /// Says that it runs, and waits until it may end.
+    unsafe extern "C" fn slow(gates: *mut c_void) {
+        // SAFETY: It is the pointer that the test set, to a pair that outlives the thread.
+        let (runs, go_on) = unsafe { &*gates.cast::<(Barrier, Barrier)>() };
+        runs.wait();
+        go_on.wait();
+    }
+
+    #[test]
+    fn a_key_is_not_settled_while_its_destructor_runs() {
+        let at = slow as *const () as usize;
+        let range = Range::register(at, at + 1);
+        let mut key = 0;
+        // SAFETY: `key` is writable, and `slow` may be called with what is set below.
+        let status = unsafe { pthread_key_create(&raw mut key, Some(slow)) };
+        assert_eq!(status, 0);
+        let gates = (Barrier::new(2), Barrier::new(2));
+        std::thread::scope(|scope| {
+            let gates = &gates;
+            scope.spawn(move || {
+                let gates = std::ptr::from_ref(gates).cast();
+                // SAFETY: The key was made above, and is deleted only after this thread's end.
+                assert_eq!(unsafe { libc::pthread_setspecific(key, gates) }, 0);
+            });
+            gates.0.wait();
+            assert_eq!(range.settle(), Err(Hold::Entries(1)));
+            gates.1.wait();
+        });
+        while range.settle().is_err() {
+            std::thread::yield_now();
+        }
+        assert!(keys().places.iter().flatten().all(|known| known.key != key));
+        range.release();
     }
 }

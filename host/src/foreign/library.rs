@@ -69,8 +69,10 @@ impl Library {
                 staged: staged.to_owned(),
             }),
             Err(error) => {
-                // Nothing of it was called but constructors. If they left something, it stays mapped, unused.
-                if range.settle().is_ok() && handle.close().is_ok() {
+                // Nothing of it was called but constructors. If they left something, it stays mapped, unused: dropping the
+                // handle would close it.
+                let handle = ManuallyDrop::new(handle);
+                if range.settle().is_ok() && ManuallyDrop::into_inner(handle).close().is_ok() {
                     range.release();
                 }
                 Err(error)
@@ -112,7 +114,7 @@ impl Library {
             .close()
             .with_context(|| format!("closing {}", staged.display()))?;
         let pinned = Pinned { range, staged };
-        Ok(match pinned.look_again()? {
+        Ok(match pinned.look_again() {
             None => Closing::Unmapped,
             Some(pinned) => Closing::Pinned(pinned),
         })
@@ -120,13 +122,14 @@ impl Library {
 }
 
 impl Pinned {
-    /// Looks whether it has gone since: the dynamic linker collects whenever any library is closed.
-    pub(crate) fn look_again(self) -> Result<Option<Pinned>> {
-        if mapping::of(&self.staged)?.executable {
-            return Ok(Some(self));
+    /// Looks whether it has gone since: the dynamic linker collects whenever any library is closed. Where that cannot be
+    /// seen now, it counts as mapped.
+    pub(crate) fn look_again(self) -> Option<Pinned> {
+        if mapping::of(&self.staged).map_or(true, |mapped| mapped.executable) {
+            return Some(self);
         }
         self.range.release();
-        Ok(None)
+        None
     }
 }
 

@@ -13,7 +13,10 @@ use crate::{
 };
 use anyhow::{Result, anyhow};
 use parking_lot::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 /// A slot that is closed, with nobody inside.
 pub(crate) struct Drained<'a, Ticket> {
@@ -22,7 +25,7 @@ pub(crate) struct Drained<'a, Ticket> {
     /// The closed gate.
     pub(crate) closed: Closed<'a, Generation>,
     /// At most one gate of a host is closed at a time: two could hold up two threads that call across.
-    _only_one: MutexGuard<'a, ()>,
+    pub(crate) only_one: MutexGuard<'a, ()>,
 }
 
 /// Drains the slot for a candidate.
@@ -31,20 +34,27 @@ pub(crate) fn drain<'a>(
     slot: &'a Slot,
     only_one: &'a Mutex<()>,
     config: &PluginConfig,
+    shutting_down: &AtomicBool,
 ) -> Result<Drained<'a, Loaded>> {
-    close(loaded, slot, only_one, config)
+    close(loaded, slot, only_one, config, shutting_down)
 }
 
-/// Closes a slot, with whatever ticket there is.
+/// Closes a slot, with whatever ticket there is. Nothing keeps trying in a host that is shutting down.
 pub(crate) fn close<'a, Ticket>(
     ticket: Ticket,
     slot: &'a Slot,
     only_one: &'a Mutex<()>,
     config: &PluginConfig,
+    shutting_down: &AtomicBool,
 ) -> Result<Drained<'a, Ticket>> {
     loop {
         let deadline = Instant::now() + config.drain_deadline;
+        let may_try_again = || {
+            config.on_drain_deadline == OnDrainDeadline::KeepTrying
+                && !shutting_down.load(Ordering::Acquire)
+        };
         let inside = match only_one.try_lock_until(deadline) {
+            None if may_try_again() => continue,
             None => {
                 return Err(anyhow!(
                     "another plugin's gate was closed for all of {}",
@@ -56,7 +66,7 @@ pub(crate) fn close<'a, Ticket>(
                     return Ok(Drained {
                         ticket,
                         closed,
-                        _only_one: guard,
+                        only_one: guard,
                     });
                 }
                 Err(inside) => inside,
@@ -64,7 +74,7 @@ pub(crate) fn close<'a, Ticket>(
         };
         let blockers = slot::describe(&inside, slot.gate.tenant().as_deref());
         let words = slot::in_words(&blockers);
-        if config.on_drain_deadline == OnDrainDeadline::Abort {
+        if !may_try_again() {
             return Err(anyhow!(
                 "after {} these calls were still inside: {words}",
                 humantime::format_duration(config.drain_deadline)

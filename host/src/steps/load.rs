@@ -73,11 +73,19 @@ pub(crate) fn load(vetted: Vetted, loading: Loading) -> Result<Loaded> {
     };
     let hand = Hand::new(&life.plugin).context("starting a thread for the candidate")?;
     let services = life.desk.services();
+    let ordered = Arc::clone(&life.desk);
     let (came_back, awaited) = way_back();
     let created = hand.run(
         limit,
         CallsOut::Allowed,
-        move || Candidate::create(library, services),
+        move || {
+            let created = Candidate::create(library, services);
+            if created.is_err() {
+                // The jobs that it ordered before it failed are made of the library: they go first.
+                ordered.close();
+            }
+            created
+        },
         move |late| match late {
             Ok(candidate) => came_back.candidate(candidate),
             Err((_fault, remains)) => came_back.remains(remains),

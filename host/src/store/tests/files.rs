@@ -189,3 +189,14 @@ proptest! {
         prop_assert!(store.state("counter").is_err());
     }
 }
+
+#[test]
+fn a_state_directory_behind_a_link_is_known_by_its_own_name() {
+    let folder = folder();
+    let (own, link) = (folder.path().join("own"), folder.path().join("link"));
+    fs::create_dir(&own).expect("made");
+    std::os::unix::fs::symlink(&own, &link).expect("linked");
+    let store = Store::open(&link.join("not/yet")).expect("opening the store");
+    let own = own.canonicalize().expect("it is there");
+    assert_eq!(store.staged_dir(), own.join("not/yet/staged"));
+}
