@@ -39,9 +39,9 @@ fn main() -> anyhow::Result<()> {
                 reply.version,
                 reply.generation
             ),
-            // It was executed, but for `Failed` always; an author's `Err` is `Refused`.
+            // It was executed: an author's `Err`, or a panic.
             Err(CallError::Refused(reason) | CallError::Panicked(reason)) => println!("{reason}"),
-            // It was not executed: `kind()` is a word for programs, the error itself a sentence for people.
+            // It was not executed, unless it is `Failed`. The kind is a word for programs, the error a sentence for people.
             Err(error) => println!("{}: {error}", error.kind()),
         }
     }
