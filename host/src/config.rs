@@ -1,7 +1,7 @@
 //! The configuration: what an operator may set, with its defaults.
 //!
 //! It is written in one strict TOML file, `host.toml`, and overridden by environment variables `HOST__SECTION__KEY`.
-//! Both come down to *givens* (a place, a key, a value), which the tables in [`settings`] apply one by one. Whatever
+//! Both come down to *givens* (a place, a key, a value), which the tables in `settings` apply one by one. Whatever
 //! does not fit is told, all of it at once, with its place and with what to write instead.
 //!
 //! What is more particular wins: `[plugins]`, then its environment, then `[plugin.NAME]`, then its environment.

@@ -47,3 +47,8 @@ pub use error::{CallError, SwapError};
 pub use examiner::examiner;
 pub use host::{Host, HostBuilder, Reply, RollbackTarget, vet};
 pub use step::Step;
+
+/// Compiles the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

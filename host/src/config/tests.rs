@@ -91,6 +91,55 @@ fn every_key_is_read() {
     assert_eq!(read(text, &[]), Ok(expected));
 }
 
+/// The file that shows operators every key, commented out.
+const EXAMPLE: &str = include_str!("../../../host.toml.example");
+
+/// The example with its settings in force.
+fn example_in_force() -> String {
+    let is_setting = |line: &&str| !line.starts_with("# ") && !line.is_empty();
+    EXAMPLE
+        .lines()
+        .filter(is_setting)
+        .map(|line| line.trim_start_matches('#').to_owned() + "\n")
+        .collect()
+}
+
+#[test]
+fn the_example_as_it_stands_changes_nothing() {
+    assert_eq!(read(EXAMPLE, &[]), Ok(Config::default()));
+}
+
+#[test]
+fn the_example_in_force_says_the_defaults_where_there_are_any() {
+    let config = read(&example_in_force(), &[]).expect("a configuration");
+    let defaults = Config::default();
+    let call = CallConfig {
+        threads: defaults.call.threads,
+        ..config.call
+    };
+    assert_eq!(call, defaults.call);
+    assert_eq!(config.plugins.each, defaults.plugins.each);
+    assert_eq!(
+        config.plugin,
+        BTreeMap::from([("counter".to_owned(), defaults.plugins.each)])
+    );
+    assert_eq!(config.log, defaults.log);
+}
+
+#[test]
+fn the_example_names_every_section_and_key() {
+    let example: toml::Table = example_in_force().parse().expect("the example is TOML");
+    for section in settings::SECTIONS {
+        let table = example[*section].as_table().expect("a section is a table");
+        if *section == settings::PER_PLUGIN {
+            continue;
+        }
+        for key in settings::keys(section) {
+            assert!(table.contains_key(key), "[{section}] {key} is missing");
+        }
+    }
+}
+
 #[test]
 fn an_unknown_key_is_told_with_file_line_and_the_nearest_key() {
     assert_eq!(

@@ -114,6 +114,15 @@ pub(crate) fn narrate(host: &Host, builds: &Builds, output: &Output, ended: &Rec
         let serving = plugin.serving.map(|serving| serving.generation);
         told.insert(plugin.name, serving);
     }
+    let mut last_of_start = 0;
+    for event in host.events() {
+        last_of_start = event.sequence;
+        if is_said_aloud(&event.what)
+            && let Some(line) = line(host, builds, &event, output)
+        {
+            output.line(&line);
+        }
+    }
     loop {
         let event = select! {
             recv(events) -> event => event,
@@ -130,10 +139,18 @@ pub(crate) fn narrate(host: &Host, builds: &Builds, output: &Output, ended: &Rec
         {
             continue;
         }
+        if event.sequence <= last_of_start && is_said_aloud(&event.what) {
+            continue;
+        }
         if let Some(line) = line(host, builds, &event, output) {
             builds.beside_bar(|| output.line(&line));
         }
     }
+}
+
+/// What is told of the start, beside where each plugin stands: what could not be kept above all.
+fn is_said_aloud(what: &Happening) -> bool {
+    matches!(what, Happening::Remark { .. } | Happening::Ignored { .. })
 }
 
 /// Where a plugin stands at the beginning.

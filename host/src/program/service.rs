@@ -64,6 +64,12 @@ pub(crate) fn run(run: Run, place: &Place, output: &Output) -> Result<(), Failur
         )
     })?;
     start_logging(&config.log)?;
+    if !directory.is_dir() {
+        tracing::warn!(
+            "there is no folder {} yet; it is watched from when it is made",
+            directory.display()
+        );
+    }
     let plan = Plan {
         config,
         directory,
