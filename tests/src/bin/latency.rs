@@ -26,7 +26,8 @@ use std::{
 use tests::{
     Profile,
     measure::{
-        Author, Journeys, Load, Quantiles, Section, Spread, ensure_interposed, progress, tell,
+        Author, Journey, Journeys, Load, Quantiles, Section, Spread, ensure_interposed, progress,
+        tell,
     },
     plugin,
 };
@@ -260,7 +261,7 @@ fn swap(
             continue;
         }
         let total = answered - linked;
-        let step = |step| journey.steps.get(&step).copied().unwrap_or_default();
+        let step = |step| journey.took(step);
         let seen = journey.staged - linked;
         spreads.add("link to first answer", total)?;
         spreads.add("notice", seen.saturating_sub(step(Step::Watch)))?;
@@ -270,6 +271,7 @@ fn swap(
         let steps: Duration = STEPS.into_iter().skip(1).map(step).sum();
         spreads.add("journal, first call", total.saturating_sub(seen + steps))?;
         spreads.add("unload (after the answer)", step(Step::Unload))?;
+        spreads.add("gate closed, at most", closed(&journey))?;
         spreads.add("first call that the new one answered", first_call)?;
         spreads.add(
             "longest call during the swap",
@@ -283,6 +285,12 @@ fn swap(
     }
     bar.finish_and_clear();
     Ok(spreads)
+}
+
+/// How long callers may have been kept outside: a drain's tries, and what is done behind the closed gate.
+fn closed(journey: &Journey) -> Duration {
+    let behind = [Step::Drain, Step::HandOver, Step::Switch];
+    behind.into_iter().map(|step| journey.took(step)).sum()
 }
 
 /// When the generation first answered a caller, and how long that call took.
@@ -304,6 +312,7 @@ impl Spreads {
         let after = [
             "journal, first call",
             "unload (after the answer)",
+            "gate closed, at most",
             "first call that the new one answered",
             "longest call during the swap",
             "longest call in the quiet before",

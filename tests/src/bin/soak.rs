@@ -20,7 +20,7 @@ use tests::{
         Author, Errand, Journeys, Load, Reading, Section, Traffic, TrafficTally, ensure_interposed,
         mebibytes, progress, tell,
     },
-    plugin,
+    plugin, process,
 };
 
 /// Swaps before the first reading: what is made once is made then.
@@ -68,6 +68,8 @@ struct Outcome {
     lingered_for_a_while: usize,
     still_lingering: Vec<String>,
     readings: Vec<Reading>,
+    /// The threads at the end, without the callers.
+    threads: Vec<String>,
     load: Load,
 }
 
@@ -109,9 +111,14 @@ fn main() -> Result<ExitCode> {
         lingered_for_a_while: journeys.lingered.len(),
         still_lingering: lingering(&host),
         readings,
+        threads: process::thread_names(),
         load: load.end()?,
     };
-    tell(arguments.json, &outcome, &sections(&outcome))?;
+    tell(
+        arguments.json,
+        &outcome,
+        &[looks(&outcome), calls(&outcome)],
+    )?;
     let is_well = outcome.failed == 0 && outcome.totals_agree && outcome.still_lingering.is_empty();
     Ok(ExitCode::from(u8::from(!is_well)))
 }
@@ -221,9 +228,11 @@ fn lingering(host: &Host) -> Vec<String> {
         .collect()
 }
 
+/// Waits until no retired generation is left, nor a thread of the journey that has just ended.
 fn wait_until_left(host: &Host) {
     let end = Instant::now() + LEAVE;
-    while !lingering(host).is_empty() && Instant::now() < end {
+    let travels = || process::thread_names().contains(&"lane".to_owned());
+    while (travels() || !lingering(host).is_empty()) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -238,53 +247,68 @@ fn totals_agree(host: &Host, tally: &TrafficTally) -> Result<bool> {
     Ok(Some(counted) == answered("counter") && report["lines"].as_u64() == answered("monitor"))
 }
 
-fn sections(outcome: &Outcome) -> [Section; 2] {
+/// Start, middle, end, and the highest of all readings.
+fn looks(outcome: &Outcome) -> Section {
     let title = format!(
-        "Soak: {} swaps of {} in {:.0} s",
+        "Soak: {} swaps of {} in {:.0} s, {} readings",
         outcome.swaps,
         outcome.plugins.join(", "),
-        outcome.seconds
+        outcome.seconds,
+        outcome.readings.len()
     );
     let readings = &outcome.readings;
-    let at = [0, readings.len() / 2, readings.len().saturating_sub(1)].map(|at| readings[at]);
-    let mut looks = Section::new(title, &["", "start", "middle", "end"]);
-    let mut row = |name: &str, tell: &dyn Fn(&Reading) -> String| {
-        let cells = at.iter().map(tell);
+    let mut looks = Section::new(title, &["", "start", "middle", "end", "highest"]);
+    let mut row = |name: &str, count: &dyn Fn(&Reading) -> u64, tell: &dyn Fn(u64) -> String| {
+        let counts: Vec<u64> = readings.iter().map(count).collect();
+        let [first, .., last] = counts.as_slice() else {
+            return;
+        };
+        let middle = counts[counts.len() / 2];
+        let highest = counts.iter().copied().max().unwrap_or(0);
+        let cells = [*first, middle, *last, highest].map(tell);
         looks.row(std::iter::once(name.to_owned()).chain(cells));
     };
-    row("swaps", &|reading| reading.swaps.to_string());
-    row("resident memory, MiB", &|reading| {
-        mebibytes(reading.resident)
-    });
-    row("mappings", &|reading| reading.mappings.to_string());
-    row("threads", &|reading| reading.threads.to_string());
-    row("file descriptors", &|reading| reading.files.to_string());
-    row("store on disk, MiB", &|reading| mebibytes(reading.store));
+    let plain = |count: u64| count.to_string();
+    row("swaps", &|reading| reading.swaps, &plain);
+    row(
+        "resident memory, MiB",
+        &|reading| reading.resident,
+        &mebibytes,
+    );
+    row("mappings", &|reading| reading.mappings as u64, &plain);
+    row("threads", &|reading| reading.threads as u64, &plain);
+    row("file descriptors", &|reading| reading.files as u64, &plain);
+    row("store on disk, MiB", &|reading| reading.store, &mebibytes);
+    looks
+}
+
+fn calls(outcome: &Outcome) -> Section {
     let mut calls = Section::new("Calls and departures", &["", "count"]);
     for (plugin, answered) in &outcome.answered {
         calls.row([format!("{plugin}: calls answered"), answered.to_string()]);
     }
-    calls.row(["calls failed".to_owned(), outcome.failed.to_string()]);
-    for failure in &outcome.failures {
-        calls.row([failure.as_str(), ""]);
-    }
     let agree = if outcome.totals_agree { "yes" } else { "NO" };
-    calls.row(["counted = answered, where they count", agree]);
-    calls.row([
-        "lingered for a while".to_owned(),
-        outcome.lingered_for_a_while.to_string(),
-    ]);
-    calls.row([
-        "linger at the end".to_owned(),
-        outcome.still_lingering.len().to_string(),
-    ]);
-    for cause in &outcome.still_lingering {
-        calls.row([cause.as_str(), ""]);
-    }
     let load = outcome.load;
-    calls.row([
-        "load average, begin and end".to_owned(),
-        format!("{} {}", load.begin, load.end),
-    ]);
-    [looks, calls]
+    for (name, count) in [
+        ("calls failed", outcome.failed.to_string()),
+        ("counted = answered, where they count", agree.to_owned()),
+        (
+            "lingered for a while",
+            outcome.lingered_for_a_while.to_string(),
+        ),
+        (
+            "linger at the end",
+            outcome.still_lingering.len().to_string(),
+        ),
+        (
+            "load average, begin and end",
+            format!("{} {}", load.begin, load.end),
+        ),
+    ] {
+        calls.row([name.to_owned(), count]);
+    }
+    for trouble in outcome.failures.iter().chain(&outcome.still_lingering) {
+        calls.row([trouble.as_str(), ""]);
+    }
+    calls
 }

@@ -32,6 +32,14 @@ pub struct Journey {
     pub steps: BTreeMap<Step, Duration>,
 }
 
+impl Journey {
+    /// What a step took; nothing, where there was none.
+    #[must_use]
+    pub fn took(&self, step: Step) -> Duration {
+        self.steps.get(&step).copied().unwrap_or_default()
+    }
+}
+
 impl Journeys {
     /// Follows this host from now on.
     #[must_use]
