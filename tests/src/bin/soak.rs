@@ -27,6 +27,8 @@ use tests::{
 const WARM_UP: u64 = 60;
 /// How long retired generations may take to leave before a reading.
 const LEAVE: Duration = Duration::from_secs(30);
+/// How long the threads of a journey may take to end, at least.
+const SETTLE: Duration = Duration::from_millis(100);
 /// Readings besides the first one.
 const READINGS: u64 = 20;
 
@@ -228,11 +230,11 @@ fn lingering(host: &Host) -> Vec<String> {
         .collect()
 }
 
-/// Waits until no retired generation is left, nor a thread of the journey that has just ended.
+/// Waits until no retired generation is left, and what the last journey needed has ended.
 fn wait_until_left(host: &Host) {
     let end = Instant::now() + LEAVE;
-    let travels = || process::thread_names().contains(&"lane".to_owned());
-    while (travels() || !lingering(host).is_empty()) && Instant::now() < end {
+    std::thread::sleep(SETTLE);
+    while !lingering(host).is_empty() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
