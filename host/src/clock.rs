@@ -123,13 +123,15 @@ mod tests {
         clock.add(
             Duration::from_millis(1),
             None,
-            Arc::new(move || drop(once.send("once"))),
+            Arc::new(move || once.send("once").expect("the test waits")),
         );
         assert_eq!(fired.recv().expect("it fires"), "once");
         let number = clock.add(
             Duration::ZERO,
             Some(Duration::from_millis(1)),
-            Arc::new(move || drop(sender.send("again"))),
+            Arc::new(move || {
+                let _the_test_has_seen_enough = sender.send("again");
+            }),
         );
         for _ in 0..3 {
             assert_eq!(fired.recv().expect("it fires"), "again");

@@ -18,6 +18,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+use tracing::{Level, level_filters::LevelFilter};
 
 /// Jobs a generation may have at once.
 const MOST_JOBS: usize = 64;
@@ -243,6 +244,17 @@ impl HostServices for Served {
         }
     }
 
+    fn log_level(&self) -> u32 {
+        match LevelFilter::current().into_level() {
+            None => 0,
+            Some(Level::ERROR) => 1,
+            Some(Level::WARN) => 2,
+            Some(Level::INFO) => 3,
+            Some(Level::DEBUG) => 4,
+            Some(_) => 5,
+        }
+    }
+
     fn call(
         &self,
         plugin: RStr<'_>,
@@ -370,6 +382,10 @@ struct Inert;
 
 impl HostServices for Inert {
     fn log(&self, _level: u32, _target: RStr<'_>, _message: RStr<'_>) {}
+
+    fn log_level(&self) -> u32 {
+        0
+    }
 
     fn call(
         &self,

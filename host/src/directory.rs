@@ -3,12 +3,9 @@
 //! Raw notices, since debouncing would add its window to every swap. Their meaning for files is decided here, whether to
 //! act on them elsewhere. The folders above are watched too: `cargo clean` removes the directory and the one above.
 
+use crate::notices::{Depth, Notice, Notices};
 use anyhow::{Context, Result};
 use crossbeam_channel::{Sender, TrySendError};
-use notify::{
-    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
-    event::{AccessKind, AccessMode, ModifyKind, RenameMode},
-};
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -38,7 +35,7 @@ pub(crate) enum Sight {
 /// A watched directory.
 pub(crate) struct Directory {
     path: PathBuf,
-    watcher: RecommendedWatcher,
+    notices: Notices,
     /// Set where a notice found no room; whoever reads sights takes it as [`Sight::LookAgain`].
     lost: Arc<AtomicBool>,
 }
@@ -51,18 +48,16 @@ impl Directory {
     pub(crate) fn watch(path: &Path, sights: Sender<Sight>) -> Result<Directory> {
         let lost = Arc::new(AtomicBool::new(false));
         let (directory, was_lost) = (path.to_owned(), Arc::clone(&lost));
-        let handler = move |notice: notify::Result<Event>| {
-            for sight in read(notice, &directory) {
-                if let Err(TrySendError::Full(_)) = sights.try_send(sight) {
-                    was_lost.store(true, Ordering::Release);
-                }
+        let notices = Notices::new(move |notice| {
+            if let Some(sight) = read(notice, &directory)
+                && let Err(TrySendError::Full(_)) = sights.try_send(sight)
+            {
+                was_lost.store(true, Ordering::Release);
             }
-        };
-        let watcher = notify::recommended_watcher(handler)
-            .context("asking the system for notices of changed files")?;
+        })?;
         let mut directory = Directory {
             path: path.to_owned(),
-            watcher,
+            notices,
             lost,
         };
         directory.attach().with_context(|| {
@@ -80,11 +75,9 @@ impl Directory {
         // From above: what is made below in the meantime is noticed above.
         let mut nearest = None;
         for folder in folders.iter().rev() {
-            match self.watcher.watch(folder, RecursiveMode::NonRecursive) {
+            match self.notices.watch(folder, Depth::Folder) {
                 Ok(()) => nearest = Some(*folder),
-                Err(error) if *folder == self.path && nearest.is_none() => {
-                    return Err(error.into());
-                }
+                Err(error) if *folder == self.path && nearest.is_none() => return Err(error),
                 Err(_) => {}
             }
         }
@@ -111,44 +104,28 @@ impl Directory {
     }
 }
 
-/// What a notice means for files of the directory.
-fn read(notice: notify::Result<Event>, directory: &Path) -> Vec<Sight> {
-    let Ok(event) = notice else {
-        return vec![Sight::LookAgain];
-    };
-    if event.need_rescan() {
-        return vec![Sight::LookAgain];
-    }
-    let is_of_folders = |path: &PathBuf| directory.starts_with(path);
-    if event.paths.iter().any(is_of_folders) {
-        return match event.kind {
-            EventKind::Create(_)
-            | EventKind::Remove(_)
-            | EventKind::Modify(ModifyKind::Name(_)) => {
-                vec![Sight::LookAgain]
-            }
-            _ => Vec::new(),
-        };
-    }
-    let mut paths = event
-        .paths
-        .into_iter()
-        .filter(|path| path.parent() == Some(directory) && is_library(path));
-    match event.kind {
-        EventKind::Create(_) => paths.map(Sight::Created).collect(),
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-            paths.map(Sight::Written).collect()
+/// What a notice means for the files of the directory.
+fn read(notice: Notice, directory: &Path) -> Option<Sight> {
+    let is_of_folders = |path: &Path| directory.starts_with(path);
+    let is_of_files = |path: &PathBuf| path.parent() == Some(directory) && is_library(path);
+    match notice {
+        Notice::Lost => Some(Sight::LookAgain),
+        Notice::Created(path)
+        | Notice::Removed(path)
+        | Notice::MovedAway(path)
+        | Notice::MovedHere(path)
+            if is_of_folders(&path) =>
+        {
+            Some(Sight::LookAgain)
         }
-        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
-            paths.map(Sight::Removed).collect()
+        Notice::Created(path) => Some(path).filter(is_of_files).map(Sight::Created),
+        Notice::Written(path) => Some(path).filter(is_of_files).map(Sight::Written),
+        Notice::MovedHere(path) => Some(path).filter(is_of_files).map(Sight::Placed),
+        Notice::Removed(path) | Notice::MovedAway(path) => {
+            Some(path).filter(is_of_files).map(Sight::Removed)
         }
-        EventKind::Modify(ModifyKind::Name(RenameMode::To)) => paths.map(Sight::Placed).collect(),
-        // Told of once more as one event, after its two halves.
-        EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => Vec::new(),
-        EventKind::Modify(ModifyKind::Name(_)) => {
-            paths.next().map(Sight::Created).into_iter().collect()
-        }
-        _ => Vec::new(),
+        // Half of a file is no news; its end will be.
+        Notice::Changed(_) => None,
     }
 }
 

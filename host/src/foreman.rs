@@ -42,6 +42,7 @@ pub(crate) struct Foreman {
     lanes: Arc<Lanes>,
     only: Arc<Mutex<Option<BTreeSet<String>>>>,
     ended: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 /// The files that are being looked at.
@@ -67,28 +68,31 @@ impl Foreman {
         core: &Arc<Core>,
         path: &Path,
         only: Option<BTreeSet<String>>,
-    ) -> Result<(Foreman, JoinHandle<()>)> {
+    ) -> Result<Foreman> {
         let (orders, sights) = bounded(SIGHTS);
         let directory = Directory::watch(path, orders.clone())?;
-        let foreman = Foreman {
-            orders,
-            lanes: Arc::default(),
-            only: Arc::new(Mutex::new(only)),
-            ended: Arc::default(),
-        };
+        let lanes = Arc::new(Lanes::default());
+        let only = Arc::new(Mutex::new(only));
+        let ended = Arc::new(AtomicBool::new(false));
         let shift = Shift {
             core: Arc::downgrade(core),
             directory,
-            lanes: Arc::clone(&foreman.lanes),
-            only: Arc::clone(&foreman.only),
-            ended: Arc::clone(&foreman.ended),
+            lanes: Arc::clone(&lanes),
+            only: Arc::clone(&only),
+            ended: Arc::clone(&ended),
             leaving: HashMap::new(),
         };
         shift.look_at_all_first(core);
         let thread = std::thread::Builder::new()
             .name("foreman".to_owned())
             .spawn(move || shift.run(&sights))?;
-        Ok((foreman, thread))
+        Ok(Foreman {
+            orders,
+            lanes,
+            only,
+            ended,
+            thread,
+        })
     }
 
     /// Looks at the whole directory again.
@@ -108,6 +112,10 @@ impl Foreman {
         self.ended.store(true, Ordering::Release);
         // Full means that the thread comes by anyway.
         let _full = self.orders.try_send(Sight::LookAgain);
+        // First the thread, then the lanes that it may have begun meanwhile.
+        while !self.thread.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let mut busy = self.lanes.busy.lock();
         while !busy.is_empty() {
             if self

@@ -101,7 +101,7 @@ mod tests {
             Duration::from_millis(5),
             CallsOut::Allowed,
             move || wait.recv().map(|()| 7),
-            move |value| drop(late.send(value)),
+            move |value| late.send(value).expect("the test waits"),
         );
         assert_eq!(result, Err(Stuck));
         go.send(()).expect("the hand waits");

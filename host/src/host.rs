@@ -188,9 +188,7 @@ impl HostBuilder {
         };
         come_back(&core)?;
         if let Some(directory) = &core.directory {
-            let (foreman, thread) = Foreman::start(&core, directory, self.only)?;
-            *owner.foreman.lock() = Some(foreman);
-            owner.threads.lock().push(thread);
+            *owner.foreman.lock() = Some(Foreman::start(&core, directory, self.only)?);
         }
         core.announcer.announce(Happening::Started {
             directory: core

@@ -33,6 +33,7 @@ pub mod journal;
 mod journey;
 mod likeness;
 mod logbook;
+pub mod notices;
 pub mod report;
 mod slot;
 mod status;

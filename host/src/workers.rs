@@ -103,7 +103,7 @@ mod tests {
             .expect("the queue is empty");
         has_begun.recv().expect("it begins");
         workers
-            .submit(Box::new(move || drop(done.send(()))))
+            .submit(Box::new(move || done.send(()).expect("the test waits")))
             .expect("one may wait");
         assert_eq!(workers.submit(Box::new(|| {})), Err(Full));
         drop(go);

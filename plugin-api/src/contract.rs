@@ -139,6 +139,10 @@ mod objects {
         /// Writes one log record. `level`: 1 error, 2 warn, 3 info, 4 debug, 5 trace.
         fn log(&self, level: u32, target: RStr<'_>, message: RStr<'_>);
 
+        /// The most verbose level that anybody reads now, numbered as in `log`; 0 is none. Records beyond it need not be
+        /// written.
+        fn log_level(&self) -> u32;
+
         /// Calls another plugin's method (or this one's own, through the gate) by name.
         fn call(
             &self,

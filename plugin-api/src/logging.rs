@@ -25,6 +25,7 @@ use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span,
+    subscriber::Interest,
 };
 
 /// The contract's number for an error.
@@ -79,6 +80,11 @@ fn host() -> Option<Arc<HostServicesBox>> {
     context?.services()
 }
 
+/// Whether the host has a reader for records of this level.
+fn is_read(level: u32) -> bool {
+    host().is_some_and(|host| level <= host.log_level())
+}
+
 fn spans() -> MutexGuard<'static, BTreeMap<u64, Span>> {
     SPANS.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -93,8 +99,13 @@ struct Span {
 struct Forward;
 
 impl Subscriber for Forward {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    /// Asked for each record: the host may change its mind.
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        is_read(number(metadata.level()))
     }
 
     fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
@@ -187,11 +198,14 @@ impl Subscriber for Forward {
 }
 
 impl log::Log for Forward {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        is_read(metadata.level() as u32)
     }
 
     fn log(&self, record: &log::Record<'_>) {
+        if !log::Log::enabled(self, record.metadata()) {
+            return;
+        }
         render(record.level() as u32, record.target(), |text| {
             text.message(record.args());
         });

@@ -59,6 +59,10 @@ fn text(bytes: RSlice<'_, u8>) -> String {
     reason = "a failed assertion of a test is a panic outside the guard, and wants to be read"
 )]
 impl HostServices for Host {
+    fn log_level(&self) -> u32 {
+        5
+    }
+
     fn log(&self, level: u32, target: RStr<'_>, message: RStr<'_>) {
         if target == "plugin_api::panic" {
             eprintln!("{message}");

@@ -1,11 +1,8 @@
 //! A scene: a host in this process, with folders of its own.
 
-use crate::{artifact::Artifact, process, waiting::until};
+use crate::{artifact::Artifact, process, waiting::LIMIT};
 use host::{Host, config::Config, report::SwapReport};
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 use tempfile::TempDir;
 
 /// Folders and settings for a host in this process.
@@ -114,10 +111,15 @@ impl Scene {
     /// # Panics
     /// When one stays.
     pub fn wait_until_unmapped(&self) {
-        let folder: &Path = self.folder.path();
-        until("nothing is mapped any more", || {
-            process::mappings_below(folder).is_empty().then_some(())
-        });
+        let begin = std::time::Instant::now();
+        while !self.mapped().is_empty() {
+            assert!(
+                begin.elapsed() < LIMIT,
+                "still mapped: {:#?}",
+                self.mapped()
+            );
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -100,15 +100,15 @@ fn the_command_line_does_what_an_operator_needs() {
         Some("1.0.1")
     );
     assert_eq!(host.post("steady", "total", "").body, "1");
-    for verb in [
-        &["status"][..],
-        &["status", "steady"],
-        &["history", "steady"],
-        &["events"],
+    for (verb, word) in [
+        (&["status"][..], "steady"),
+        (&["status", "steady"], "steady"),
+        (&["history", "steady"], "rollback"),
+        (&["events"], "steady"),
     ] {
         let output = host.command(verb);
         assert_eq!(output.code, Some(0), "{output:?}");
-        assert!(output.stdout.contains("steady"), "{output:?}");
+        assert!(output.stdout.contains(word), "{output:?}");
     }
 }
 

@@ -6,10 +6,7 @@
 
 use super::packages::{Selection, is_beside_sources};
 use crossbeam_channel::{Receiver, RecvTimeoutError, select, unbounded};
-use notify::{
-    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
-    event::{CreateKind, ModifyKind, RemoveKind},
-};
+use host::notices::{Depth, Notice, Notices};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -23,9 +20,9 @@ const LONGEST_SAVE: Duration = Duration::from_secs(1);
 
 /// The watched sources of a selection of packages.
 pub(crate) struct Sources {
-    watcher: RecommendedWatcher,
-    seen: Receiver<(SystemTime, notify::Result<Event>)>,
-    watched: BTreeMap<PathBuf, RecursiveMode>,
+    notices: Notices,
+    seen: Receiver<(SystemTime, Notice)>,
+    watched: BTreeMap<PathBuf, Depth>,
     places: Places,
 }
 
@@ -59,28 +56,18 @@ enum Meaning {
 
 impl Sources {
     /// Watches what the selection is built from, and the folders that were asked for.
-    pub(crate) fn watch(asked: &[PathBuf], selection: &Selection) -> notify::Result<Self> {
+    pub(crate) fn watch(asked: &[PathBuf], selection: &Selection) -> anyhow::Result<Self> {
         let (tell, seen) = unbounded();
-        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // Looking at a folder is an event too, and this module looks whenever something has happened.
-            let is_access = matches!(
-                &event,
-                Ok(Event {
-                    kind: EventKind::Access(_),
-                    ..
-                })
-            );
-            if !is_access {
-                // An error means that nobody listens any more.
-                let _ = tell.send((SystemTime::now(), event));
-            }
+        let notices = Notices::new(move |notice| {
+            // An error means that nobody listens any more.
+            let _ = tell.send((SystemTime::now(), notice));
         })?;
         let asked = asked
             .iter()
             .filter_map(|folder| folder.canonicalize().ok())
             .collect();
         let mut sources = Sources {
-            watcher,
+            notices,
             seen,
             watched: BTreeMap::new(),
             places: Places {
@@ -110,15 +97,15 @@ impl Sources {
     pub(crate) fn next(&mut self, ended: &Receiver<()>) -> Option<Change> {
         loop {
             let seen = self.seen.clone();
-            let (saved, event) = select! {
+            let (saved, notice) = select! {
                 recv(seen) -> seen => seen.ok()?,
                 recv(ended) -> _ => return None,
             };
-            let mut meaning = self.take(event);
+            let mut meaning = self.take(notice);
             let began = Instant::now();
             while began.elapsed() < LONGEST_SAVE {
                 match self.seen.recv_timeout(QUIET) {
-                    Ok((_, event)) => meaning = meaning.max(self.take(event)),
+                    Ok((_, notice)) => meaning = meaning.max(self.take(notice)),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => return None,
                 }
@@ -132,33 +119,23 @@ impl Sources {
         }
     }
 
-    fn take(&mut self, event: notify::Result<Event>) -> Meaning {
-        let event = match event {
-            Ok(event) => event,
-            Err(error) => {
-                tracing::warn!(%error, "watching the sources");
-                return Meaning::Nothing;
-            }
+    fn take(&mut self, notice: Notice) -> Meaning {
+        let (path, moves) = match notice {
+            Notice::Lost => return Meaning::Package,
+            Notice::Created(path)
+            | Notice::Removed(path)
+            | Notice::MovedAway(path)
+            | Notice::MovedHere(path) => (path, true),
+            Notice::Changed(path) => (path, false),
+            // The change itself was told.
+            _ => return Meaning::Nothing,
         };
-        if event.need_rescan() {
-            return Meaning::Package;
+        // A watch follows the folder, not its name.
+        if moves && self.watched.remove(&path).is_some() {
+            self.notices.unwatch(&path);
         }
-        let moves = matches!(
-            event.kind,
-            EventKind::Create(CreateKind::Folder)
-                | EventKind::Remove(RemoveKind::Folder)
-                | EventKind::Modify(ModifyKind::Name(_))
-        );
-        let mut meaning = Meaning::Nothing;
-        for path in &event.paths {
-            // A watch follows the folder, not its name.
-            if moves && self.watched.remove(path).is_some() {
-                let _ = self.watcher.unwatch(path);
-            }
-            let of_path = self.places.meaning(path);
-            tracing::debug!(path = %path.display(), kind = ?event.kind, meaning = ?of_path, "seen");
-            meaning = meaning.max(of_path);
-        }
+        let meaning = self.places.meaning(&path);
+        tracing::debug!(path = %path.display(), ?meaning, "seen");
         meaning
     }
 
@@ -173,18 +150,18 @@ impl Sources {
             .collect();
         for folder in unwanted {
             self.watched.remove(&folder);
-            let _ = self.watcher.unwatch(&folder);
+            self.notices.unwatch(&folder);
         }
         for (folder, mode) in wanted {
             if self.watched.contains_key(&folder) {
                 continue;
             }
-            match self.watcher.watch(&folder, mode) {
+            match self.notices.watch(&folder, mode) {
                 Ok(()) => {
                     self.watched.insert(folder, mode);
                 }
                 Err(error) => {
-                    tracing::warn!(folder = %folder.display(), %error, "this folder cannot be watched");
+                    tracing::warn!("a folder of sources: {error:#}");
                 }
             }
         }
@@ -193,19 +170,19 @@ impl Sources {
 
 impl Places {
     /// The folders to watch, and whether with all that is below them.
-    fn wanted(&self) -> BTreeMap<PathBuf, RecursiveMode> {
+    fn wanted(&self) -> BTreeMap<PathBuf, Depth> {
         let mut wanted = BTreeMap::new();
         let around = self.asked.iter().chain(&self.roots);
         for folder in around.chain(&self.packages) {
-            wanted.insert(folder.clone(), RecursiveMode::NonRecursive);
+            wanted.insert(folder.clone(), Depth::Folder);
         }
         // A package may be about to appear in any folder of those that were asked for.
         for folder in self.asked.iter().flat_map(|folder| below(folder)) {
-            wanted.insert(folder, RecursiveMode::NonRecursive);
+            wanted.insert(folder, Depth::Folder);
         }
         for folder in self.packages.iter().flat_map(|folder| below(folder)) {
             if !self.packages.contains(&folder) {
-                wanted.insert(folder, RecursiveMode::Recursive);
+                wanted.insert(folder, Depth::Tree);
             }
         }
         wanted.retain(|folder, _| folder.is_dir());

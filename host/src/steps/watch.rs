@@ -176,6 +176,10 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// The bytes of a file that did not change while it was read.
 fn read_whole(path: &Path) -> Result<Vec<u8>, NotStaged> {
+    if path.to_str().is_none() {
+        let reason = "its path is not UTF-8, which the journal is written in".to_owned();
+        return Err(NotStaged::Unfit(Unfit::Stranger(reason)));
+    }
     let reading = || format!("reading {}", path.display());
     let mut file = File::open(path).with_context(reading)?;
     let metadata = file.metadata().with_context(reading)?;
