@@ -52,9 +52,12 @@ struct Arguments {
     /// How many swaps of each plugin.
     #[arg(long, default_value_t = 250)]
     swaps: u64,
-    /// Threads that call at full speed.
+    /// Threads that call.
     #[arg(long, default_value_t = 1)]
     callers: usize,
+    /// Microseconds that each caller pauses between two calls; 0 is full speed.
+    #[arg(long, default_value_t = 0)]
+    pause: u64,
     /// Milliseconds of quiet before each swap.
     #[arg(long, default_value_t = 50)]
     quiet: u64,
@@ -73,7 +76,7 @@ struct Subject {
 }
 
 const LINE: &str = r#""::1 - - [10/Oct/2000:13:55:36 +0000] \"GET /1 HTTP/1.1\" 200 2326""#;
-const SUBJECTS: [Subject; 3] = [
+static SUBJECTS: [Subject; 3] = [
     Subject {
         title: "counter, release",
         plugin: "counter",
@@ -146,7 +149,7 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!is_well)))
 }
 
-fn measure(subject: &Subject, arguments: &Arguments) -> Result<Outcome> {
+fn measure(subject: &'static Subject, arguments: &Arguments) -> Result<Outcome> {
     let folder = tempfile::tempdir().context("making a folder")?;
     let watched = folder.path().join("plugins");
     let library = plugin(subject.plugin, subject.profile);
@@ -158,7 +161,7 @@ fn measure(subject: &Subject, arguments: &Arguments) -> Result<Outcome> {
     }
     let load = Load::begin()?;
     let notes = Arc::new(Notes::default());
-    let callers = start_callers(&host, subject, arguments.callers, &notes);
+    let callers = start_callers(&host, subject, arguments, &notes);
     let spreads = swap(subject, arguments, &host, &mut author, &notes);
     notes.stop.store(true, Ordering::Relaxed);
     for caller in callers {
@@ -198,25 +201,28 @@ fn lines() -> Result<Vec<u8>> {
 
 fn start_callers(
     host: &Host,
-    subject: &Subject,
-    count: usize,
+    subject: &'static Subject,
+    arguments: &Arguments,
     notes: &Arc<Notes>,
 ) -> Vec<thread::JoinHandle<()>> {
-    let (plugin, method, arguments) = (subject.plugin, subject.method, subject.arguments);
-    (0..count)
+    let pause = Duration::from_micros(arguments.pause);
+    (0..arguments.callers)
         .map(|_| {
             let (host, notes) = (host.clone(), Arc::clone(notes));
-            thread::spawn(move || call(&host, &notes, plugin, method, arguments.as_bytes()))
+            thread::spawn(move || call(&host, &notes, subject, pause))
         })
         .collect()
 }
 
-/// Calls at full speed until told to stop.
-fn call(host: &Host, notes: &Notes, plugin: &str, method: &str, arguments: &[u8]) {
+/// Calls until told to stop.
+fn call(host: &Host, notes: &Notes, subject: &Subject, pause: Duration) {
     let mut generation = 0;
     while !notes.stop.load(Ordering::Relaxed) {
+        if !pause.is_zero() {
+            thread::sleep(pause);
+        }
         let began = Instant::now();
-        let reply = host.call(plugin, method, arguments);
+        let reply = host.call(subject.plugin, subject.method, subject.arguments.as_bytes());
         let ended = Instant::now();
         let took = ended - began;
         notes
@@ -227,14 +233,21 @@ fn call(host: &Host, notes: &Notes, plugin: &str, method: &str, arguments: &[u8]
                 notes.answered.fetch_add(1, Ordering::Relaxed);
                 if reply.generation != generation {
                     generation = reply.generation;
-                    let mut first = notes.first.lock();
-                    let earliest = first.entry(generation).or_insert((ended, took));
-                    if ended < earliest.0 {
-                        *earliest = (ended, took);
-                    }
+                    notes.note_first(generation, ended, took);
                 }
             }
             Err(error) => notes.failures.lock().push(error.to_string()),
+        }
+    }
+}
+
+impl Notes {
+    /// A caller was answered by a generation that it had not met.
+    fn note_first(&self, generation: u64, ended: Instant, took: Duration) {
+        let mut first = self.first.lock();
+        let earliest = first.entry(generation).or_insert((ended, took));
+        if ended < earliest.0 {
+            *earliest = (ended, took);
         }
     }
 }
