@@ -71,11 +71,43 @@ pub fn examples(folder: &str) -> Vec<String> {
     names
 }
 
-/// `target/<profile>`, seen from a test in `target/<profile>/deps`.
+/// How a library is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// `cargo build`.
+    Debug,
+    /// `cargo build --release`.
+    Release,
+}
+
+/// The library of the example plugin in this package, after a build of it.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn plugin(package: &str, profile: Profile) -> PathBuf {
+    let mut arguments = vec!["build", "--package", package];
+    if profile == Profile::Release {
+        arguments.push("--release");
+    }
+    run_cargo(&arguments);
+    let folder = match profile {
+        Profile::Debug => "debug",
+        Profile::Release => "release",
+    };
+    let file = format!("lib{}.so", package.replace('-', "_"));
+    target_dir().join(folder).join(file)
+}
+
+/// `target/<profile>`, seen from a program in it, or from a test in its folder `deps`.
 fn profile_dir() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
-    let deps = test.parent().expect("a test is in a folder");
-    deps.parent().expect("the folder is deps").to_owned()
+    let folder = test.parent().expect("a test is in a folder");
+    if folder.ends_with("deps") {
+        folder.parent().expect("deps is in a folder").to_owned()
+    } else {
+        folder.to_owned()
+    }
 }
 
 /// `target`, for what a test wants kept from run to run.
@@ -123,18 +155,19 @@ fn youngest(path: &Path) -> Option<SystemTime> {
         .max()
 }
 
+/// Builds in this program's own profile.
 fn cargo(arguments: &[&str]) {
+    let is_release = profile_dir().ends_with("release");
+    let profile: &[&str] = if is_release { &["--release"] } else { &[] };
+    run_cargo(&[arguments, profile].concat());
+}
+
+fn run_cargo(arguments: &[&str]) {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(repository())
         .arg("--quiet")
         .args(arguments);
-    if profile_dir()
-        .file_name()
-        .is_some_and(|name| name == "release")
-    {
-        command.arg("--release");
-    }
     // Set for this test by the outer cargo, and not meant for the packages that are built now.
     for (name, _) in std::env::vars_os() {
         let inherited = name

@@ -16,6 +16,16 @@ pub fn mappings_below(dir: &Path) -> Vec<String> {
         .collect()
 }
 
+/// The number of mappings.
+///
+/// # Panics
+/// When `/proc` cannot be read.
+#[must_use]
+pub fn mappings() -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").expect("/proc can be read");
+    maps.lines().count()
+}
+
 /// The number of threads.
 ///
 /// # Panics
