@@ -101,6 +101,9 @@ impl Core {
         })?;
         let lease = slot.gate.enter(limit).map_err(|refusal| match refusal {
             Refusal::Vacant => vacant(&slot),
+            Refusal::TooDeep => CallError::Failed(format!(
+                "calls into \"{plugin}\" are nested too deep on this thread; this one was not executed"
+            )),
             Refusal::OutOfTime => CallError::Busy(format!(
                 "plugin \"{plugin}\" was closed for all of {}; the call was not executed",
                 humantime::format_duration(limit)

@@ -135,15 +135,13 @@ fn travel(
     slot.now_serves();
     let mut report = book.swapped(&switched);
     let Switched { retired, .. } = switched;
-    if let Some(retired) = retired {
+    if let Some(mut retired) = retired {
         if side_by_side {
             book.infallible(Step::Drain, || {
-                drain::wait_out(slot, retired.life.number, config.drain_deadline);
+                drain::wait_out(&mut retired, config.drain_deadline);
             });
         }
-        let departure = book.infallible(Step::Unload, || {
-            unload::unload(slot, retired, &core.sweeper)
-        });
+        let departure = book.infallible(Step::Unload, || unload::unload(retired, &core.sweeper));
         book.departed(&departure);
         report.departure = Some(departure);
     }
@@ -254,9 +252,7 @@ pub(crate) fn retire(
         trigger,
     });
     let departure = match retired {
-        Some(retired) => book.infallible(Step::Unload, || {
-            unload::unload(slot, retired, &core.sweeper)
-        }),
+        Some(retired) => book.infallible(Step::Unload, || unload::unload(retired, &core.sweeper)),
         None => Departure::Unmapped,
     };
     book.unloaded(&departure);

@@ -205,7 +205,7 @@ impl<'a> Logbook<'a> {
         if switched
             .retired
             .as_ref()
-            .is_some_and(|retired| retired.is_tainted())
+            .is_some_and(|retired| retired.tenant().is_tainted())
         {
             self.remarks.push(
                 "the state handed over is tainted: a `&mut self` method panicked half-way"

@@ -99,7 +99,9 @@ pub(crate) fn describe(inside: &[Inside], known: Option<&Generation>) -> Vec<Blo
                 (None, _) => "entering".to_owned(),
             },
             thread: call.thread.to_string(),
-            age_millis: now.saturating_duration_since(call.since).as_millis() as u64,
+            age_millis: call.since.map_or(0, |since| {
+                now.saturating_duration_since(since).as_millis() as u64
+            }),
             generation: call.tenant,
         })
         .collect()

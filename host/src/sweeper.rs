@@ -7,10 +7,11 @@ use crate::{
         instance::{Candidate, Remains},
         interpose,
     },
+    gate::Leaving,
     generation::{Generation, Life},
     hand::{CallsOut, Hand},
     report::{Departure, LingeringStatus},
-    slot::{self, Slot},
+    slot,
     workers::Workers,
 };
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
@@ -45,7 +46,7 @@ pub(crate) struct Retired {
 /// How far it has come.
 enum Stage {
     /// Callers may be inside; jobs may run.
-    Inside(Arc<Slot>, Arc<Generation>),
+    Inside(Leaving<Generation>),
     /// Its object is to be dropped.
     Object(Box<Object>),
     /// Something of the author's has not returned; the object comes back with it.
@@ -63,13 +64,14 @@ enum Object {
 
 impl Retired {
     /// A generation that served, and was replaced.
-    pub(crate) fn generation(slot: Arc<Slot>, generation: Arc<Generation>) -> Self {
+    pub(crate) fn generation(leaving: Leaving<Generation>) -> Self {
+        let life = &leaving.tenant().life;
         Retired {
-            plugin: Arc::clone(&generation.life.plugin),
-            number: generation.life.number,
-            version: Arc::clone(&generation.life.version),
+            plugin: Arc::clone(&life.plugin),
+            number: life.number,
+            version: Arc::clone(&life.version),
             life: None,
-            stage: Stage::Inside(slot, generation),
+            stage: Stage::Inside(leaving),
             cause: String::new(),
         }
     }
@@ -293,7 +295,7 @@ impl Sweeper {
 
     fn next(&self, stage: Stage, retired: &mut Retired) -> Onward {
         match stage {
-            Stage::Inside(slot, generation) => leave_callers(slot, generation, retired),
+            Stage::Inside(leaving) => leave_callers(leaving, retired),
             Stage::Object(object) => {
                 if let Some(life) = &retired.life {
                     life.desk.close();
@@ -361,38 +363,30 @@ enum Onward {
 }
 
 /// Waits for the calls and jobs inside, then takes the generation for itself.
-fn leave_callers(slot: Arc<Slot>, generation: Arc<Generation>, retired: &mut Retired) -> Onward {
+fn leave_callers(mut leaving: Leaving<Generation>, retired: &mut Retired) -> Onward {
+    let inside = leaving.inside();
+    let generation = leaving.tenant();
     generation.life.desk.close();
-    let inside: Vec<_> = slot
-        .gate
-        .inside()
-        .into_iter()
-        .filter(|call| call.tenant == retired.number)
-        .collect();
-    if !inside.is_empty() {
-        let blockers = slot::describe(&inside, Some(&generation));
-        let cause = format!("calls are inside: {}", slot::in_words(&blockers));
-        return Onward::Waits(Stage::Inside(slot, generation), cause);
-    }
-    if let [first, ..] = &*generation.life.desk.jobs() {
-        let cause = format!("its job `{first}` has not ended, though it was asked to");
-        return Onward::Waits(Stage::Inside(slot, generation), cause);
-    }
-    match Arc::try_unwrap(generation) {
-        Ok(Generation { life, instance, .. }) => {
-            retired.life = Some(life);
-            Onward::To(Stage::Object(Box::new(Object::Generation(instance))))
+    let cause = if !inside.is_empty() {
+        let blockers = slot::describe(&inside, Some(generation));
+        format!("calls are inside: {}", slot::in_words(&blockers))
+    } else if let [first, ..] = &*generation.life.desk.jobs() {
+        format!("its job `{first}` has not ended, though it was asked to")
+    } else if generation.snapshot_is_stuck() {
+        "its snapshot has not returned".to_owned()
+    } else {
+        match leaving.into_tenant() {
+            Ok(Generation { life, instance, .. }) => {
+                retired.life = Some(life);
+                return Onward::To(Stage::Object(Box::new(Object::Generation(instance))));
+            }
+            Err(still) => {
+                let cause = "it is still looked at".to_owned();
+                return Onward::Waits(Stage::Inside(still), cause);
+            }
         }
-        // Somebody is just looking at it, or a snapshot of it has not returned.
-        Err(generation) => {
-            let cause = if generation.snapshot_is_stuck() {
-                "its snapshot has not returned"
-            } else {
-                "it is still looked at"
-            };
-            Onward::Waits(Stage::Inside(slot, generation), cause.to_owned())
-        }
-    }
+    };
+    Onward::Waits(Stage::Inside(leaving), cause)
 }
 
 /// Drops the author's value on a thread that can be left behind.

@@ -7,7 +7,7 @@
 use super::load::Loaded;
 use crate::{
     config::{OnDrainDeadline, PluginConfig},
-    gate::Closed,
+    gate::{Closed, Leaving},
     generation::Generation,
     slot::{self, Slot},
 };
@@ -87,10 +87,10 @@ pub(crate) fn close<'a, Ticket>(
 
 /// In overlap mode: waits until no call is inside the replaced generation, or until the deadline has passed. What is
 /// inside then makes the generation linger.
-pub(crate) fn wait_out(slot: &Slot, generation: u64, deadline: Duration) {
+pub(crate) fn wait_out(retired: &mut Leaving<Generation>, deadline: Duration) {
     let until = Instant::now() + deadline;
     let mut pause = Duration::from_micros(100);
-    while slot.gate.is_inside(generation) && Instant::now() < until {
+    while !retired.inside().is_empty() && Instant::now() < until {
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
     }

@@ -4,7 +4,9 @@
 //! but another journey. Cannot fail once the candidate is there. Callers who waited enter the successor.
 
 use super::{hand_over::HandedOver, load::Loaded};
-use crate::{announce::now_millis, generation::Generation, journal::SavedState, slot::Slot};
+use crate::{
+    announce::now_millis, gate::Leaving, generation::Generation, journal::SavedState, slot::Slot,
+};
 use anyhow::Result;
 use std::sync::{Arc, atomic::Ordering};
 
@@ -13,7 +15,7 @@ pub(crate) struct Switched {
     /// The generation that serves.
     pub(crate) successor: Arc<Generation>,
     /// The generation that served.
-    pub(crate) retired: Option<Arc<Generation>>,
+    pub(crate) retired: Option<Leaving<Generation>>,
     /// The state as it was handed over.
     pub(crate) state: Option<SavedState>,
     /// What an operator should know.

@@ -4,17 +4,17 @@
 //! what cannot be unmapped yet lingers, with the cause, and is tried again. Callers notice nothing.
 
 use crate::{
+    gate::Leaving,
     generation::Generation,
     report::Departure,
-    slot::Slot,
     sweeper::{Retired, Sweeper},
 };
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// How long a swap itself tries before it leaves the rest to the sweeper.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Retires a generation that no caller can find any more.
-pub(crate) fn unload(slot: &Arc<Slot>, retired: Arc<Generation>, sweeper: &Sweeper) -> Departure {
-    sweeper.depart(Retired::generation(Arc::clone(slot), retired), PATIENCE)
+pub(crate) fn unload(retired: Leaving<Generation>, sweeper: &Sweeper) -> Departure {
+    sweeper.depart(Retired::generation(retired), PATIENCE)
 }

@@ -1,0 +1,77 @@
+//! Fences: the two halves of an order between many threads that store and look, and one that does so rarely.
+//!
+//! The many make their own stores visible before they look at what the one has stored; the one the other way round. If
+//! all the work can be put on the one (`membarrier` makes every other thread of the process pass a fence), the many
+//! keep but a compiler fence. Where the system does not offer that, both sides fence in full.
+
+use std::sync::{
+    OnceLock,
+    atomic::{Ordering, compiler_fence, fence},
+};
+
+/// Who bears the cost of the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fences {
+    /// The one: it makes all other threads pass a fence.
+    OnTheOne,
+    /// Each.
+    OnEach,
+}
+
+impl Fences {
+    /// What this process can have. It asks the system once; that is process-wide by nature.
+    pub(crate) fn of_this_process() -> Fences {
+        static KNOWN: OnceLock<Fences> = OnceLock::new();
+        *KNOWN.get_or_init(|| {
+            if membarrier::register() {
+                Fences::OnTheOne
+            } else {
+                Fences::OnEach
+            }
+        })
+    }
+
+    /// The fence of the many: between their store and their look.
+    #[inline(always)]
+    pub(super) fn of_the_many(self) {
+        match self {
+            Fences::OnTheOne => compiler_fence(Ordering::SeqCst),
+            Fences::OnEach => fence(Ordering::SeqCst),
+        }
+    }
+
+    /// The fence of the one: between its store and its look.
+    pub(super) fn of_the_one(self) {
+        fence(Ordering::SeqCst);
+        if self == Fences::OnTheOne {
+            membarrier::pass();
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "system calls that no safe crate offers")]
+mod membarrier {
+    use std::ffi::c_long;
+
+    fn call(command: libc::c_int) -> c_long {
+        // SAFETY: The commands used here take no pointers; an unknown one is answered by an error.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }
+    }
+
+    /// Asks for the private expedited kind. Says whether it is to be had.
+    pub(super) fn register() -> bool {
+        let offered = call(libc::MEMBARRIER_CMD_QUERY);
+        offered >= 0
+            && offered & c_long::from(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0
+            && call(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0
+    }
+
+    /// Makes every other thread of this process that is running pass a fence.
+    pub(super) fn pass() {
+        // It cannot fail once registered; if it did, going on would be unsound.
+        assert!(
+            call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0,
+            "membarrier was registered and is refused"
+        );
+    }
+}

@@ -1,0 +1,344 @@
+//! The gate's promises, each held up by threads that wait for one another, under either kind of fences.
+
+use super::{fence::Fences, *};
+use std::sync::{atomic::AtomicBool, mpsc};
+
+/// A tenant that notices whether it is used after its end.
+struct Numbered(u64, AtomicBool);
+
+impl Tenant for Numbered {
+    fn number(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Drop for Numbered {
+    fn drop(&mut self) {
+        self.1.store(true, Ordering::SeqCst);
+    }
+}
+
+const SOON: Duration = Duration::from_millis(5);
+const LONG: Duration = Duration::from_secs(60);
+
+fn numbered(number: u64) -> Arc<Numbered> {
+    Arc::new(Numbered(number, AtomicBool::new(false)))
+}
+
+fn gates_on(number: u64) -> Vec<Arc<Gate<Numbered>>> {
+    let mut kinds = vec![Fences::OnEach];
+    // Where the system does not offer the other kind, it is not used either.
+    if Fences::of_this_process() == Fences::OnTheOne {
+        kinds.push(Fences::OnTheOne);
+    }
+    kinds
+        .into_iter()
+        .map(|fences| {
+            let gate = Gate::with_fences(fences);
+            assert!(gate.replace(Some(numbered(number))).is_none());
+            Arc::new(gate)
+        })
+        .collect()
+}
+
+/// Closes a gate that will be free.
+fn closed(gate: &Gate<Numbered>) -> Closed<'_, Numbered> {
+    match gate.close(Instant::now() + LONG, SOON) {
+        Ok(closed) => closed,
+        Err(inside) => panic!("still inside: {inside:?}"),
+    }
+}
+
+/// Enters on another thread and stays inside until the sender is dropped.
+fn visitor(gate: &Arc<Gate<Numbered>>) -> (mpsc::Sender<()>, std::thread::JoinHandle<()>) {
+    let (leave, stay) = mpsc::channel::<()>();
+    let (entered, is_in) = mpsc::channel();
+    let gate = Arc::clone(gate);
+    let thread = std::thread::Builder::new()
+        .name("visitor".into())
+        .spawn(move || {
+            let lease = gate.enter(LONG).expect("the gate is open");
+            lease.note_method(3, false).expect("nothing further out");
+            entered.send(()).expect("the test waits");
+            let _ = stay.recv();
+        })
+        .expect("threads can be started");
+    is_in.recv().expect("the visitor enters");
+    (leave, thread)
+}
+
+#[test]
+fn a_gate_with_nothing_behind_it_lets_nobody_in() {
+    let gate = Gate::<Numbered>::new();
+    assert_eq!(gate.enter(SOON).err(), Some(Refusal::Vacant));
+    assert_eq!(gate.inside(), []);
+}
+
+#[test]
+fn closing_waits_for_those_inside_and_names_them_when_the_deadline_passes() {
+    for gate in gates_on(1) {
+        let (leave, thread) = visitor(&gate);
+        let Err(inside) = gate.close(Instant::now() + SOON, SOON) else {
+            panic!("somebody is inside");
+        };
+        assert_eq!(inside.len(), 1);
+        assert_eq!(
+            (&*inside[0].thread, inside[0].method, inside[0].tenant),
+            ("visitor", Some(3), 1)
+        );
+        assert!(inside[0].since.is_some());
+        assert_eq!(gate.enter(SOON).expect("open again").tenant().number(), 1);
+        drop(leave);
+        thread.join().expect("the visitor leaves");
+        assert!(gate.close(Instant::now() + LONG, SOON).is_ok());
+    }
+}
+
+#[test]
+fn callers_are_served_while_a_swap_waits_for_a_long_call() {
+    for gate in gates_on(1) {
+        let (leave, thread) = visitor(&gate);
+        let swap = {
+            let gate = Arc::clone(&gate);
+            std::thread::spawn(move || gate.close(Instant::now() + LONG, SOON).is_ok())
+        };
+        // With one long call inside, the others go by the door meanwhile, each in its time.
+        for _ in 0..10_000 {
+            drop(gate.enter(LONG).expect("served"));
+        }
+        drop(leave);
+        thread.join().expect("the visitor leaves");
+        assert!(swap.join().expect("no panic"));
+    }
+}
+
+#[test]
+fn callers_of_a_closed_gate_enter_what_stands_behind_it_afterwards() {
+    for gate in gates_on(1) {
+        let closed = closed(&gate);
+        let waiting = {
+            let gate = Arc::clone(&gate);
+            std::thread::spawn(move || gate.enter(LONG).map(|lease| lease.tenant().number()))
+        };
+        assert_eq!(gate.enter(SOON).err(), Some(Refusal::OutOfTime));
+        let before = closed.open_on(Some(numbered(2))).expect("there was one");
+        assert_eq!(before.into_tenant().ok().map(|tenant| tenant.0), Some(1));
+        assert_eq!(waiting.join().expect("no panic"), Ok(2));
+    }
+}
+
+#[test]
+fn dropping_a_closed_gate_opens_it_on_the_tenant_of_before() {
+    for gate in gates_on(1) {
+        drop(gate.close(Instant::now() + LONG, SOON).ok());
+        assert_eq!(gate.enter(SOON).expect("open").tenant().number(), 1);
+    }
+}
+
+#[test]
+fn a_nested_call_is_let_in_while_a_swap_waits_for_the_outer_one() {
+    for gate in gates_on(1) {
+        let outer = gate.enter(LONG).expect("open");
+        let swap = {
+            let gate = Arc::clone(&gate);
+            std::thread::spawn(move || gate.close(Instant::now() + LONG, LONG).is_ok())
+        };
+        // However the swap's try and this fall together, the nested call does not wait for it.
+        for _ in 0..1_000 {
+            drop(gate.enter(Duration::ZERO).expect("nested"));
+        }
+        drop(outer);
+        assert!(swap.join().expect("no panic"));
+    }
+}
+
+#[test]
+fn nesting_has_an_end() {
+    for gate in gates_on(1) {
+        let leases: Vec<_> = (0..=DEEPEST)
+            .map(|_| gate.enter(SOON).expect("not too deep"))
+            .collect();
+        assert_eq!(gate.enter(SOON).err(), Some(Refusal::TooDeep));
+        for lease in leases.into_iter().rev() {
+            drop(lease);
+        }
+        assert_eq!(gate.inside(), []);
+        assert!(gate.enter(SOON).is_ok());
+    }
+}
+
+#[test]
+fn a_replaced_tenant_is_inside_until_its_last_lease_ends() {
+    for gate in gates_on(1) {
+        let (leave, thread) = visitor(&gate);
+        let mut leaving = gate.replace(Some(numbered(2))).expect("there was one");
+        assert_eq!(gate.enter(SOON).expect("open").tenant().number(), 2);
+        assert_eq!(leaving.inside().len(), 1);
+        let Err(leaving) = leaving.into_tenant() else {
+            panic!("the visitor is inside");
+        };
+        drop(leave);
+        thread.join().expect("the visitor leaves");
+        assert_eq!(leaving.into_tenant().ok().map(|tenant| tenant.0), Some(1));
+    }
+}
+
+#[test]
+fn leases_nested_in_one_on_the_replaced_tenant_do_not_count_for_it() {
+    for gate in gates_on(1) {
+        let outer = gate.enter(SOON).expect("open");
+        let mut leaving = gate.replace(Some(numbered(2))).expect("there was one");
+        for _ in 0..3 {
+            let nested = gate.enter(SOON).expect("nested");
+            assert_eq!(nested.tenant().number(), 2);
+        }
+        assert_eq!(outer.tenant().number(), 1);
+        assert_eq!(leaving.inside().len(), 1);
+        drop(outer);
+        assert_eq!(leaving.inside().len(), 0);
+    }
+}
+
+#[test]
+fn a_caller_who_gave_up_at_a_closed_gate_holds_nobody_up() {
+    for gate in gates_on(1) {
+        let (at_the_door, go) = (Arc::clone(&gate), mpsc::channel::<()>());
+        let (tried, has_tried) = mpsc::channel();
+        let closed = closed(&gate);
+        let caller = std::thread::spawn(move || {
+            let refused = at_the_door.enter(Duration::ZERO).err();
+            tried.send(refused).expect("the test waits");
+            // Alive, with its pin, and never calling again.
+            let _ = go.1.recv();
+        });
+        assert_eq!(has_tried.recv(), Ok(Some(Refusal::OutOfTime)));
+        drop(closed);
+        assert!(gate.close(Instant::now() + LONG, SOON).is_ok());
+        drop(go.0);
+        caller.join().expect("no panic");
+    }
+}
+
+#[test]
+fn a_panic_inside_gives_the_lease_back() {
+    for gate in gates_on(1) {
+        let inside = Arc::clone(&gate);
+        let panicked = std::thread::spawn(move || {
+            let _lease = inside.enter(SOON).expect("open");
+            std::panic::resume_unwind(Box::new("on its way"));
+        });
+        assert!(panicked.join().is_err());
+        assert!(gate.close(Instant::now() + LONG, SOON).is_ok());
+    }
+}
+
+#[test]
+fn calls_that_would_wait_for_their_own_thread_are_refused() {
+    for gate in gates_on(1) {
+        let outer = gate.enter(SOON).expect("open");
+        outer.note_method(0, false).expect("nothing further out");
+        let nested = gate.enter(SOON).expect("nested");
+        assert_eq!(nested.note_method(1, true), Err(Knot::ExclusiveUnderShared));
+        assert_eq!(nested.note_method(2, false), Ok(()));
+        drop((nested, outer));
+        let outer = gate.enter(SOON).expect("open");
+        outer.note_method(1, true).expect("nothing further out");
+        let nested = gate.enter(SOON).expect("nested");
+        assert_eq!(nested.note_method(2, false), Err(Knot::UnderExclusive));
+        assert!(is_inside_any());
+        drop((nested, outer));
+        assert!(!is_inside_any());
+    }
+}
+
+#[test]
+fn a_thread_that_ends_takes_its_pins_along() {
+    for gate in gates_on(1) {
+        for _ in 0..10 {
+            let gate = Arc::clone(&gate);
+            let caller = std::thread::spawn(move || drop(gate.enter(SOON)));
+            caller.join().expect("no panic");
+        }
+        assert_eq!(gate.pins.all().len(), 0);
+    }
+}
+
+/// A value in a thread-local that calls when its thread ends, and so after the gate's own thread-locals may be gone.
+struct CallsAtTheEnd(Arc<Gate<Numbered>>);
+
+impl Drop for CallsAtTheEnd {
+    fn drop(&mut self) {
+        let lease = self.0.enter(LONG).expect("open");
+        assert_eq!(lease.tenant().number(), 1);
+    }
+}
+
+thread_local! {
+    static AT_THE_END: RefCell<Option<CallsAtTheEnd>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn a_thread_at_its_end_is_let_in_and_leaves_nothing_behind() {
+    for gate in gates_on(1) {
+        let inside = Arc::clone(&gate);
+        let caller = std::thread::spawn(move || {
+            let at_the_end = CallsAtTheEnd(Arc::clone(&inside));
+            AT_THE_END.with_borrow_mut(|place| *place = Some(at_the_end));
+            drop(inside.enter(SOON));
+        });
+        caller.join().expect("no panic");
+        assert_eq!(gate.pins.all().len(), 0);
+    }
+}
+
+/// Callers at full speed, on two gates and nested across them, while both are closed and replaced in turn.
+#[test]
+fn no_caller_ever_finds_a_tenant_that_is_gone() {
+    const SWAPS: u64 = 300;
+    for gate in gates_on(1) {
+        let other = gates_on(1).remove(0);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (called, has_called) = mpsc::channel();
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let (gate, other, stop) = (gate.clone(), other.clone(), stop.clone());
+                let called = called.clone();
+                std::thread::spawn(move || {
+                    let mut newest = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        let lease = gate.enter(LONG).expect("open");
+                        assert!(lease.tenant().number() >= newest, "a step back");
+                        newest = lease.tenant().number();
+                        let across = other.enter(LONG).expect("open");
+                        let back = gate.enter(LONG).expect("nested");
+                        for tenant in [lease.tenant(), across.tenant(), back.tenant()] {
+                            assert!(!tenant.1.load(Ordering::SeqCst), "it is gone");
+                        }
+                        drop((back, across, lease));
+                        // After the first nobody listens.
+                        let _ = called.send(());
+                    }
+                })
+            })
+            .collect();
+        for _ in &callers {
+            has_called.recv().expect("they call");
+        }
+        drop(has_called);
+        for number in 2..SWAPS + 2 {
+            let mut leaving = if number % 2 == 0 {
+                gate.replace(Some(numbered(number)))
+            } else {
+                closed(&gate).open_on(Some(numbered(number)))
+            };
+            while let Some(still) = leaving.take() {
+                leaving = still.into_tenant().err();
+            }
+            drop(closed(&other).open_on(Some(numbered(number))));
+        }
+        stop.store(true, Ordering::Relaxed);
+        for caller in callers {
+            caller.join().expect("no panic");
+        }
+    }
+}
