@@ -49,6 +49,8 @@ pub(crate) fn examine(program: &Path, staged: &Path, limit: Duration) -> Result<
         .arg0("host-examiner")
         .arg(MARK)
         .arg(staged)
+        // Its last words are to be the reason, not the way there.
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

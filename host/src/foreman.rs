@@ -366,9 +366,11 @@ enum Decision {
 fn decide(core: &Core, path: &Path) -> Decision {
     let staged = match watch::stage(path, core.store.staged_dir()) {
         Ok(staged) => staged,
-        Err(NotStaged::Unfit(Unfit::Incomplete(reason))) => return Decision::Incomplete(reason),
+        Err(NotStaged::Unfit(unfit @ Unfit::Incomplete(_))) => {
+            return Decision::Incomplete(unfit.to_string());
+        }
         Err(NotStaged::Unfit(Unfit::Stranger(reason))) => {
-            core.ignore(path.to_owned(), format!("not a plugin: {reason}"));
+            core.ignore(path.to_owned(), Unfit::Stranger(reason).to_string());
             return Decision::Leave;
         }
         Err(NotStaged::Unfit(Unfit::Refused { name, reason })) => {

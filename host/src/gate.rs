@@ -46,18 +46,20 @@
 //! deadline, no names).
 
 mod fence;
+mod pin;
 #[cfg(test)]
 mod tests;
 
 use fence::Fences;
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use pin::{Inside, is_inside_any};
+use pin::{Pin, Pins, epoch};
 use std::{
-    cell::{Cell, RefCell},
     marker::PhantomData,
     ptr::{self, NonNull},
     sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicPtr, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -90,26 +92,6 @@ pub(crate) struct Gate<T> {
     pins: Arc<Pins>,
 }
 
-/// The pins of one gate.
-#[derive(Default)]
-struct Pins(Mutex<Vec<Arc<Pin>>>);
-
-/// One thread's note on one gate. On cache lines of its own: its thread writes it with every call.
-#[repr(align(128))]
-struct Pin {
-    entered: AtomicU64,
-    exited: AtomicU64,
-    by_the_door: AtomicBool,
-    /// Leases nested in the counted one.
-    nested: AtomicU32,
-    /// Of the counted lease: its tenant, its method + 1, and nanoseconds since [`epoch`]; 0 where not noted.
-    in_tenant: AtomicU64,
-    in_method: AtomicU64,
-    since: AtomicU64,
-    is_exclusive: AtomicBool,
-    thread: Arc<str>,
-}
-
 /// Why a caller was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -119,131 +101,6 @@ pub(crate) enum Refusal {
     OutOfTime,
     /// The thread is inside as often as it may be.
     TooDeep,
-}
-
-/// A call that is inside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Inside {
-    /// The number of the tenant it is inside of; 0 while that is not known.
-    pub(crate) tenant: u64,
-    /// Which of the tenant's methods, once it is known.
-    pub(crate) method: Option<u32>,
-    /// Since when, once it is known.
-    pub(crate) since: Option<Instant>,
-    /// On which thread.
-    pub(crate) thread: Arc<str>,
-}
-
-/// What times of pins count from.
-fn epoch() -> Instant {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(Instant::now)
-}
-
-impl Pin {
-    fn new() -> Self {
-        let thread = std::thread::current();
-        let name = match thread.name() {
-            Some(name) => Arc::from(name),
-            None => Arc::from(format!("{:?}", thread.id())),
-        };
-        Pin {
-            entered: AtomicU64::new(0),
-            exited: AtomicU64::new(0),
-            by_the_door: AtomicBool::new(false),
-            nested: AtomicU32::new(0),
-            in_tenant: AtomicU64::new(0),
-            in_method: AtomicU64::new(0),
-            since: AtomicU64::new(0),
-            is_exclusive: AtomicBool::new(false),
-            thread: name,
-        }
-    }
-
-    fn is_inside(&self) -> bool {
-        // In this order: were it the other way round, a lease between the loads would look like one that lasts.
-        let exited = self.exited.load(Ordering::Acquire);
-        self.entered.load(Ordering::Acquire) != exited
-    }
-
-    /// Whether the lease with this number, or one before it, has not ended. A number that was taken back, since the bias
-    /// was gone, holds nothing either: then nobody is inside.
-    fn holds(&self, entered: u64) -> bool {
-        self.exited.load(Ordering::Acquire) < entered && self.is_inside()
-    }
-
-    fn describe(&self) -> Inside {
-        let noted = |number: &AtomicU64| Some(number.load(Ordering::Relaxed)).filter(|n| *n > 0);
-        Inside {
-            tenant: self.in_tenant.load(Ordering::Relaxed),
-            method: noted(&self.in_method).and_then(|method| u32::try_from(method - 1).ok()),
-            since: noted(&self.since).map(|nanos| epoch() + Duration::from_nanos(nanos)),
-            thread: Arc::clone(&self.thread),
-        }
-    }
-}
-
-/// A thread's own pins, by the ids of their gates.
-struct Table {
-    pins: RefCell<Vec<Option<Owned>>>,
-}
-
-/// A pin, with the list to be taken off when the thread ends.
-struct Owned {
-    pin: Arc<Pin>,
-    list: Weak<Pins>,
-}
-
-/// Where a thread finds its pins without asking whether its thread-locals are still there.
-#[derive(Clone, Copy)]
-struct Shortcut {
-    pins: *const Option<Owned>,
-    length: usize,
-}
-
-const NOWHERE: Shortcut = Shortcut {
-    pins: ptr::null(),
-    length: 0,
-};
-
-thread_local! {
-    static SHORTCUT: Cell<Shortcut> = const { Cell::new(NOWHERE) };
-    static TABLE: Table = const { Table { pins: RefCell::new(Vec::new()) } };
-}
-
-impl Drop for Table {
-    fn drop(&mut self) {
-        SHORTCUT.set(NOWHERE);
-        for owned in self.pins.get_mut().drain(..).flatten() {
-            if let Some(list) = owned.list.upgrade() {
-                list.remove(&owned.pin);
-            }
-        }
-    }
-}
-
-impl Pins {
-    fn add(&self, pin: &Arc<Pin>) {
-        self.0.lock().push(Arc::clone(pin));
-    }
-
-    fn remove(&self, pin: &Arc<Pin>) {
-        self.0.lock().retain(|listed| !Arc::ptr_eq(listed, pin));
-    }
-
-    fn all(&self) -> Vec<Arc<Pin>> {
-        self.0.lock().clone()
-    }
-}
-
-/// Whether the calling thread holds any lease, on any gate.
-pub(crate) fn is_inside_any() -> bool {
-    TABLE
-        .try_with(|table| {
-            let pins = table.pins.borrow();
-            pins.iter().flatten().any(|owned| owned.pin.is_inside())
-        })
-        .unwrap_or(false)
 }
 
 impl<T: Tenant> Gate<T> {
@@ -276,7 +133,7 @@ impl<T: Tenant> Gate<T> {
     /// The lease must end on this thread in the reverse order of its beginning, as a local of a call does.
     #[inline]
     pub(crate) fn enter(&self, limit: Duration) -> Result<Lease<'_, T>, Refusal> {
-        let Some(pin) = self.own_pin() else {
+        let Some(pin) = pin::own(self.id) else {
             return self.enter_with_new_pin(limit);
         };
         self.enter_with(pin, None, limit)
@@ -375,42 +232,14 @@ impl<T: Tenant> Gate<T> {
         })
     }
 
-    /// This thread's pin on this gate, if it has one.
-    #[inline(always)]
-    fn own_pin(&self) -> Option<NonNull<Pin>> {
-        let shortcut = SHORTCUT.get();
-        if self.id < shortcut.length {
-            unpin::find(shortcut, self.id)
-        } else {
-            None
-        }
-    }
-
     /// Makes this thread's pin, and enters with it.
     #[cold]
     #[inline(never)]
     fn enter_with_new_pin(&self, limit: Duration) -> Result<Lease<'_, T>, Refusal> {
-        let pin = Arc::new(Pin::new());
-        let owned = Owned {
-            pin: Arc::clone(&pin),
-            list: Arc::downgrade(&self.pins),
-        };
-        // On the list before the first lease: protocol 1.
-        self.pins.add(&pin);
+        let (pin, kept) = pin::make(self.id, &self.pins);
         let place = NonNull::from(&*pin);
-        let kept = TABLE.try_with(|table| {
-            let mut pins = table.pins.borrow_mut();
-            if pins.len() <= self.id {
-                pins.resize_with((self.id + 1).next_power_of_two(), || None);
-            }
-            pins[self.id] = Some(owned);
-            SHORTCUT.set(Shortcut {
-                pins: pins.as_ptr(),
-                length: pins.len(),
-            });
-        });
         // A thread past its thread-locals has a pin for this one lease, by the door, which takes it off the list.
-        let for_one = kept.is_err().then_some(pin);
+        let for_one = (!kept).then_some(pin);
         self.enter_with(place, for_one, limit)
     }
 
@@ -635,25 +464,6 @@ impl<T: Tenant> Drop for Lease<'_, T> {
     }
 }
 
-impl Pin {
-    /// Ends the counted lease.
-    #[inline(always)]
-    fn leave(&self) {
-        if self.since.load(Ordering::Relaxed) != 0 {
-            self.forget();
-        }
-        let entered = self.entered.load(Ordering::Relaxed);
-        self.exited.store(entered, Ordering::Release);
-    }
-
-    fn forget(&self) {
-        self.since.store(0, Ordering::Relaxed);
-        self.in_tenant.store(0, Ordering::Relaxed);
-        self.in_method.store(0, Ordering::Relaxed);
-        self.is_exclusive.store(false, Ordering::Relaxed);
-    }
-}
-
 /// A closed gate: nobody is inside, and callers wait. Dropping it opens the gate again, on the tenant of before.
 pub(crate) struct Closed<'gate, T: Tenant> {
     gate: &'gate Gate<T>,
@@ -736,24 +546,12 @@ impl<T: Tenant> Drop for Leaving<T> {
 /// The pointers of the gate, each followed in one place.
 #[expect(unsafe_code, reason = "follows pointers that the protocols keep valid")]
 mod unpin {
-    use super::{NonNull, Owned, Pin, Shortcut};
-
-    /// A thread's pin for the gate with this id, which is below the shortcut's length.
-    #[inline(always)]
-    pub(super) fn find(shortcut: Shortcut, id: usize) -> Option<NonNull<Pin>> {
-        // SAFETY: The shortcut shows the elements of this thread's table, and is set anew whenever that grows and unset
-        // before it goes; `id` is below its length, as the one caller has checked.
-        let place = unsafe { shortcut.pins.add(id) };
-        // SAFETY: As above; nobody else touches this thread's table, and it is not being changed now: only
-        // `enter_with_new_pin` and the thread's end change it, and neither calls this.
-        let owned: &Option<Owned> = unsafe { &*place };
-        owned.as_ref().map(|owned| NonNull::from(&*owned.pin))
-    }
+    use super::{NonNull, Pin};
 
     /// A pin of this thread.
     #[inline(always)]
     pub(super) fn look(pin: &NonNull<Pin>) -> &Pin {
-        // SAFETY: It comes from `find` or from an `Arc` on the gate's list. The thread's table or the lease itself
+        // SAFETY: It comes from this thread's table or from an `Arc` on the gate's list. The thread's table or the lease itself
         // (`Way::Door`) keeps it, and a lease is a local of a call: it ends before its thread's table does.
         unsafe { pin.as_ref() }
     }

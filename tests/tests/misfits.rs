@@ -30,7 +30,7 @@ const MISFITS: &[(&str, Found)] = &[
     ("hangs_in_snapshot", Silent),
     ("hangs_in_used_restore", Nothing),
     ("hangs_in_used_snapshot", Nothing),
-    ("has_another_layout", Refused("create")),
+    ("has_another_layout", Refused("another layout")),
     ("has_no_header", Refused("plugin_api_header")),
     ("is_no_plugin", Refused("not a plugin")),
     ("lacks_a_migration", Nothing),

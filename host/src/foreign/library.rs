@@ -162,13 +162,30 @@ fn check(handle: &Handle, staged: &Path) -> Result<PluginModuleRef> {
     let ours = <PluginModuleRef as StableAbi>::LAYOUT;
     if let Err(error) = check_layout_compatibility_with_globals(ours, theirs, &globals) {
         bail!(
-            "its contract has another layout than the host's; rebuild it against this plugin-api: {error}"
+            "its contract has another layout than the host's ({}); rebuild it against this plugin-api",
+            differences(&error.to_string())
         );
     }
     drop(globals);
     // SAFETY: The layout was just found compatible with that of `PluginModuleRef`.
     unsafe { header.init_root_module_with_unchecked_layout::<PluginModuleRef>() }
         .map_err(|error| anyhow!("its module could not be reached: {error}"))
+}
+
+/// What differs, out of a report that shows all of both layouts.
+fn differences(report: &str) -> String {
+    const NAMED: usize = 3;
+    let differences: Vec<String> = report
+        .split("Error:")
+        .skip(1)
+        .take(NAMED)
+        .map(|difference| {
+            let lines = difference.lines().map(str::trim);
+            let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+            lines.join(" ")
+        })
+        .collect();
+    differences.join("; ")
 }
 
 /// The first address of the library mapped from `staged`, and the one past its last.

@@ -76,8 +76,7 @@ pub(crate) fn close<'a, Ticket>(
         let words = slot::in_words(&blockers);
         if !may_try_again() {
             return Err(anyhow!(
-                "after {} these calls were still inside: {words}",
-                humantime::format_duration(config.drain_deadline)
+                "these calls were still inside when the drain deadline had passed: {words}"
             ));
         }
         tracing::warn!(plugin = &*slot.name, "still draining, inside are: {words}");
