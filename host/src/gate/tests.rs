@@ -1,7 +1,10 @@
 //! The gate's promises, each held up by threads that wait for one another, under either kind of fences.
 
 use super::{fence::Fences, *};
-use std::sync::{atomic::AtomicBool, mpsc};
+use std::{
+    cell::RefCell,
+    sync::{atomic::AtomicBool, mpsc},
+};
 
 /// A tenant that notices whether it is used after its end.
 struct Numbered(u64, AtomicBool);
