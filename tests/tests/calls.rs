@@ -270,3 +270,19 @@ fn a_call_held_beyond_the_deadline_makes_the_host_end_with_4() {
     let (status, _) = host.wait();
     assert_eq!(status.code(), Some(4), "{status:?}");
 }
+
+#[test]
+fn a_second_signal_ends_an_ending_host_at_once_with_4() {
+    let Stage { host, .. } = run(&["slow"], "[plugins]\ndrain_deadline = \"1h\"\n");
+    let hold = Hold::new();
+    let (held, _of_held) = mpsc::channel();
+    post_beside(&host, "hold_alone", &arguments(&hold), &held);
+    let _inside = hold.wait();
+    host.signal("TERM");
+    until("new calls are refused", || {
+        (ask(&host, "GET", "/readyz").status == 503).then_some(())
+    });
+    host.signal("INT");
+    let (status, _) = host.wait();
+    assert_eq!(status.code(), Some(4), "{status:?}");
+}
