@@ -98,8 +98,12 @@ pub fn save_current<S: State + Serialize>(state: &S) -> Result<Vec<u8>, String> 
 
 /// The state from its own format.
 pub fn load_current<S: State + DeserializeOwned>(snapshot: &[u8]) -> Result<S, String> {
-    rmp_serde::from_slice(snapshot)
-        .map_err(|error| format!("reading state of schema {}: {error}", S::SCHEMA))
+    rmp_serde::from_slice(snapshot).map_err(|error| {
+        format!(
+            "reading state of schema {}: {error}; a changed state is a new schema number and a migrate function",
+            S::SCHEMA
+        )
+    })
 }
 
 /// The state in the format of an older `schema`, by way of the state that `downgrade` gives.
@@ -356,5 +360,6 @@ mod tests {
             message.starts_with("reading state of schema 4: "),
             "{message}"
         );
+        assert!(message.ends_with("a new schema number and a migrate function"));
     }
 }

@@ -22,7 +22,7 @@ pub use artifact::Artifact;
 pub use built::{Profile, examples, library, plugin, program, repository, target_dir};
 pub use callers::{Callers, Tally};
 pub use hold::{Hold, Inside};
-pub use http::{Answer, request};
+pub use http::{Answer, Connection, request};
 pub use program::{Output, Program};
 pub use scene::{Scene, number};
 pub use waiting::{LIMIT, event, until};
