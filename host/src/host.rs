@@ -10,7 +10,7 @@ use crate::{
     foreign::interpose,
     foreman::Foreman,
     journal::{LastGood, Outcome, Record},
-    journey,
+    journey, recovery,
     report::{
         HostStatus, PluginStatus, ShutdownReport, SwapReport, Trigger, UnloadReport, Verdict,
     },
@@ -18,7 +18,7 @@ use crate::{
     step::Step,
     steps::{
         vet::{self, Examination},
-        watch::{self, NotStaged, Staged},
+        watch::{self, NotStaged},
     },
     store::Store,
     sweeper::Sweeper,
@@ -186,7 +186,7 @@ impl HostBuilder {
             foreman: Mutex::new(None),
             threads: Mutex::new(threads),
         };
-        come_back(&core)?;
+        recovery::come_back(&core)?;
         if let Some(directory) = &core.directory {
             *owner.foreman.lock() = Some(Foreman::start(&core, directory, self.only)?);
         }
@@ -225,56 +225,6 @@ fn build_of(program: &Path) -> String {
         |file| format!("{}-{}.{}", file.len(), file.mtime(), file.mtime_nsec()),
     );
     format!("{}-{file}", env!("CARGO_PKG_VERSION"))
-}
-
-/// Brings back what served when the last host on this state directory ended.
-fn come_back(core: &Arc<Core>) -> Result<()> {
-    for record in core.store.unfinished()? {
-        core.remark(
-            &record.plugin,
-            format!(
-                "the host ended during the swap to version {}; what served before counts",
-                record.version
-            ),
-        );
-        let outcome = Outcome::Failed {
-            step: Step::Switch,
-            reason: "the host ended during the swap".to_owned(),
-        };
-        core.store.finish(&Record { outcome, ..record })?;
-    }
-    for (plugin, memory) in core.store.plugins()? {
-        let slot = core.slot_for(&plugin);
-        if memory.unloaded {
-            slot.now_unloaded();
-            continue;
-        }
-        let Some(last_good) = memory.last_good else {
-            continue;
-        };
-        match stage_kept(core, &last_good) {
-            // The journey tells its own outcome.
-            Ok(staged) => drop(journey::swap(core, &slot, staged, Trigger::Start)),
-            Err(error) => core.remark(&plugin, format!("it could not be brought back: {error:#}")),
-        }
-    }
-    Ok(())
-}
-
-fn stage_kept(core: &Core, artifact: &LastGood) -> Result<Staged> {
-    let kept = core.store.artifact(artifact.digest).with_context(|| {
-        format!(
-            "the artifact of version {} is no longer kept",
-            artifact.version
-        )
-    })?;
-    watch::stage_kept(
-        &kept,
-        artifact.digest,
-        artifact.file.clone(),
-        core.store.staged_dir(),
-    )
-    .map_err(NotStaged::into_error)
 }
 
 impl Host {
@@ -370,7 +320,7 @@ impl Host {
             .ok_or_else(|| refuse(anyhow!("no such plugin is known")))?;
         let staged = self
             .find_served(plugin, to)
-            .and_then(|artifact| stage_kept(core, &artifact))
+            .and_then(|artifact| recovery::stage_kept(core, &artifact))
             .map_err(refuse)?;
         journey::swap(core, &slot, staged, Trigger::Rollback)
     }

@@ -22,6 +22,8 @@ pub(crate) struct Logbook<'a> {
     /// What the journal will say.
     pub(crate) record: Record,
     is_journalled: bool,
+    /// Whether the journal has its success, with what a restart needs.
+    is_written: bool,
     remarks: Vec<String>,
 }
 
@@ -88,6 +90,7 @@ impl<'a> Logbook<'a> {
             slot,
             record,
             is_journalled: false,
+            is_written: false,
             remarks: Vec::new(),
         }
     }
@@ -227,6 +230,7 @@ impl<'a> Logbook<'a> {
             remarks: self.remarks.clone(),
         };
         let written = self.write_success(switched);
+        self.is_written = written.is_ok();
         self.warn_unwritten(written);
         SwapReport {
             plugin: self.record.plugin.clone(),
@@ -246,10 +250,12 @@ impl<'a> Logbook<'a> {
     fn write_success(&self, switched: &Switched) -> Result<()> {
         let (store, plugin) = (&self.core.store, &self.record.plugin);
         let life = &switched.successor.life;
-        store.keep_artifact(plugin, life.digest, life.copy.path())?;
+        let kept = store.keep_artifact(plugin, life.digest, life.copy.path());
+        // Whatever became of the artifact: a state that calls come after must not pass for the last one.
         if let Some(state) = &switched.state {
             store.save_state(plugin, state)?;
         }
+        kept?;
         let memory = self.memory(store.memory(plugin)?);
         store.finish_and_remember(&self.record, &memory)?;
         let keep = self.core.config.for_plugin(plugin).keep_artifacts;
@@ -285,6 +291,10 @@ impl<'a> Logbook<'a> {
 
     /// The replaced generation has departed, or lingers.
     pub(crate) fn departed(&mut self, became: &Departure) {
+        // It stays an intent: at recovery the artifact counts that is remembered, the one of before.
+        if !self.is_written {
+            return;
+        }
         if let Outcome::Swapped { departure, .. } = &mut self.record.outcome {
             *departure = Some(became.clone());
         }
