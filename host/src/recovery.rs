@@ -17,18 +17,20 @@ use std::sync::Arc;
 /// Brings back what served when the last host on this state directory ended.
 pub(crate) fn come_back(core: &Arc<Core>) -> Result<()> {
     for record in core.store.unfinished()? {
+        let (step, journey) = match record.trigger {
+            Trigger::Unload | Trigger::Removal => (Step::Unload, "its unload".to_owned()),
+            _ => {
+                mark_stale(&core.store, &record)?;
+                let journey = format!("the swap to version {}", record.version);
+                (Step::Switch, journey)
+            }
+        };
+        let reason = format!("the host ended during {journey}");
         core.remark(
             &record.plugin,
-            format!(
-                "the host ended during the swap to version {}; what served before counts",
-                record.version
-            ),
+            format!("{reason}; what served before counts"),
         );
-        let outcome = Outcome::Failed {
-            step: Step::Switch,
-            reason: "the host ended during the swap".to_owned(),
-        };
-        mark_stale(&core.store, &record)?;
+        let outcome = Outcome::Failed { step, reason };
         core.store.finish(&Record { outcome, ..record })?;
     }
     for (plugin, memory) in core.store.plugins()? {

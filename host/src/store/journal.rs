@@ -151,6 +151,7 @@ impl Store {
     }
 
     /// Remembers this of a plugin, in place of what was remembered before.
+    #[cfg(test)]
     pub(crate) fn remember(&self, plugin: &str, memory: &Memory) -> anyhow::Result<()> {
         self.write("remembering a plugin", |write| {
             put_memory(write, plugin, memory)
