@@ -105,6 +105,9 @@ pub struct SavedState {
     pub time: u64,
     /// Whether it was taken when the plugin stopped serving, so that no call came after it.
     pub is_final: bool,
+    /// Whether a `&mut self` method panicked half-way since the state began, so that it may be inconsistent.
+    #[serde(default)]
+    pub tainted: bool,
     /// The snapshot itself.
     #[serde(skip)]
     pub bytes: Vec<u8>,

@@ -294,6 +294,7 @@ fn save_final_state(
         generation: generation.life.number,
         time: now_millis(),
         is_final: true,
+        tainted: generation.is_tainted(),
         bytes,
     };
     core.store.save_state(&generation.life.plugin, &state)?;

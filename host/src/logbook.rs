@@ -245,11 +245,7 @@ impl<'a> Logbook<'a> {
             .state
             .as_ref()
             .map(|state| state.bytes.len() as u64);
-        if switched
-            .retired
-            .as_ref()
-            .is_some_and(|retired| retired.is_tainted())
-        {
+        if switched.state.as_ref().is_some_and(|state| state.tainted) {
             self.remarks.push(
                 "the state handed over is tainted: a `&mut self` method panicked half-way"
                     .to_owned(),

@@ -121,6 +121,7 @@ mod tests {
             generation: 4,
             time: 1,
             is_final: true,
+            tainted: false,
             bytes: b"state".to_vec(),
         };
         store.save_state("counter", &saved).expect("saved");

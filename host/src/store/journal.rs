@@ -99,7 +99,8 @@ impl Store {
         })
     }
 
-    /// [`Store::finish`] and [`Store::remember`] at once: both are on disk, or neither.
+    /// [`Store::finish`], and remembers this of the plugin in place of what was remembered before: both are on disk, or
+    /// neither.
     pub(crate) fn finish_and_remember(
         &self,
         record: &Record,
