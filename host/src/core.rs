@@ -4,7 +4,7 @@ use crate::{
     announce::Announcer,
     clock::Clock,
     config::Config,
-    desk::Switchboard,
+    desk::{Switchboard, Turn},
     error::CallError,
     event::Happening,
     foreign::{instance::Unanswered, interpose},
@@ -188,10 +188,17 @@ impl Switchboard for Core {
             .map(|reply| reply.result)
     }
 
-    fn call_later(self: Arc<Self>, plugin: Arc<str>, method: Arc<str>, arguments: Arc<[u8]>) {
+    fn call_later(
+        self: Arc<Self>,
+        plugin: Arc<str>,
+        method: Arc<str>,
+        arguments: Arc<[u8]>,
+        turn: Turn,
+    ) {
         let core = Arc::downgrade(&self);
         let (for_plugin, for_method) = (Arc::clone(&plugin), Arc::clone(&method));
         let errand = move || {
+            let _until_it_has_ended = turn;
             let Some(core) = core.upgrade() else { return };
             let limit = core.config.call.timeout;
             if let Err(error) = core.call(&for_plugin, &for_method, &arguments, limit) {

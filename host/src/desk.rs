@@ -15,7 +15,10 @@ use plugin_api::contract::{
 };
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tracing::{Level, level_filters::LevelFilter};
@@ -30,9 +33,33 @@ pub(crate) trait Switchboard: Send + Sync {
     /// Calls a plugin's method by name, on this thread.
     fn call(&self, plugin: &str, method: &str, arguments: &[u8]) -> Result<Vec<u8>, CallError>;
     /// Calls a plugin's method by name on a thread of the host's, and forgets about it.
-    fn call_later(self: Arc<Self>, plugin: Arc<str>, method: Arc<str>, arguments: Arc<[u8]>);
+    /// `turn` is dropped once the call has ended or been left out.
+    fn call_later(
+        self: Arc<Self>,
+        plugin: Arc<str>,
+        method: Arc<str>,
+        arguments: Arc<[u8]>,
+        turn: Turn,
+    );
     /// The host's timers.
     fn clock(&self) -> &Clock;
+}
+
+/// A timer's turn: as long as there is one, the timer has no other, so that one that is slower than its period keeps no
+/// more than one call waiting.
+pub(crate) struct Turn(Arc<AtomicBool>);
+
+impl Turn {
+    /// Takes the turn, unless it is taken.
+    fn take(taken: &Arc<AtomicBool>) -> Option<Turn> {
+        (!taken.swap(true, Ordering::AcqRel)).then(|| Turn(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// Where one generation is served.
@@ -203,6 +230,7 @@ impl Desk {
         arguments: Arc<[u8]>,
     ) -> u64 {
         let desk = Arc::downgrade(self);
+        let taken = Arc::new(AtomicBool::new(false));
         host.clock().add(
             delay,
             period,
@@ -213,11 +241,14 @@ impl Desk {
                 if period.is_none() {
                     desk.book.lock().timers.remove(&number);
                 }
-                if let Some(host) = desk.host.upgrade() {
+                if let Some(host) = desk.host.upgrade()
+                    && let Some(turn) = Turn::take(&taken)
+                {
                     host.call_later(
                         Arc::clone(&desk.plugin),
                         Arc::clone(&method),
                         Arc::clone(&arguments),
+                        turn,
                     );
                 }
             }),
@@ -449,5 +480,74 @@ mod tests {
         let answer = desk.services().spawn(RStr::from_str("a\0b"), job);
         assert!(answer.is_ok());
         rung.recv().expect("the job runs");
+    }
+
+    /// A host that keeps the turns of `slow`, and ends all others at once.
+    struct Keeps {
+        clock: Clock,
+        turns: Mutex<Vec<Turn>>,
+        called: mpsc::Sender<Arc<str>>,
+    }
+
+    impl Switchboard for Keeps {
+        fn call(&self, _: &str, _: &str, _: &[u8]) -> Result<Vec<u8>, CallError> {
+            Ok(Vec::new())
+        }
+
+        fn call_later(
+            self: Arc<Self>,
+            _plugin: Arc<str>,
+            method: Arc<str>,
+            _arguments: Arc<[u8]>,
+            turn: Turn,
+        ) {
+            if &*method == "slow" {
+                self.turns.lock().push(turn);
+            }
+            let _the_test_has_seen_enough = self.called.send(method);
+        }
+
+        fn clock(&self) -> &Clock {
+            &self.clock
+        }
+    }
+
+    #[test]
+    fn a_timer_that_is_slower_than_its_period_has_one_call_at_a_time() {
+        let (clock, thread) = Clock::start().expect("threads can be started");
+        let (called, calls) = mpsc::channel();
+        let host = Arc::new(Keeps {
+            clock,
+            turns: Mutex::new(Vec::new()),
+            called,
+        });
+        let switchboard: Arc<dyn Switchboard> = Arc::clone(&host) as Arc<dyn Switchboard>;
+        let desk = Desk::new(Arc::downgrade(&switchboard), Arc::from("test"), 1);
+        desk.open();
+        for method in ["slow", "quick"] {
+            let answer = desk.services().timer(
+                0,
+                1_000_000,
+                RStr::from_str(method),
+                FORMAT_JSON,
+                RSlice::EMPTY,
+            );
+            assert!(answer.is_ok());
+        }
+        let until_called = |wanted: &str| {
+            let found = calls.iter().any(|method| &*method == wanted);
+            assert!(found, "{wanted}");
+        };
+        until_called("slow");
+        for _ in 0..5 {
+            until_called("quick");
+        }
+        assert_eq!(host.turns.lock().len(), 1);
+        host.turns.lock().clear();
+        until_called("slow");
+        assert_eq!(host.turns.lock().len(), 1, "the next turn has come");
+        desk.close();
+        host.clock.end();
+        thread.join().expect("the clock ends");
     }
 }
