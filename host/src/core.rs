@@ -29,6 +29,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Calls that may be inside one another on one thread: each takes its share of the stack.
+const DEEPEST: usize = 64;
+
 /// What the parts of one running host share.
 pub(crate) struct Core {
     /// What an operator has set.
@@ -95,6 +98,11 @@ impl Core {
             return Err(CallError::NotServing(
                 "the host is shutting down".to_owned(),
             ));
+        }
+        if gate::leases() >= DEEPEST {
+            return Err(CallError::Failed(format!(
+                "{DEEPEST} calls are inside one another on this thread, and the next may overflow its stack;                  `{method}` of \"{plugin}\" was not executed; do plugins call each other in a circle?"
+            )));
         }
         let slot = self.slot(plugin).ok_or_else(|| CallError::UnknownPlugin {
             plugin: plugin.to_owned(),

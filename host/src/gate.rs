@@ -129,9 +129,14 @@ fn own_log() -> Arc<Log> {
 
 /// Whether the calling thread holds any lease, on any gate.
 pub(crate) fn is_inside_any() -> bool {
+    leases() > 0
+}
+
+/// How many leases the calling thread holds, on all gates.
+pub(crate) fn leases() -> usize {
     OWN_LOG
-        .try_with(|log| !log.borrow().0.notes.lock().is_empty())
-        .unwrap_or(false)
+        .try_with(|log| log.borrow().0.notes.lock().len())
+        .unwrap_or(0)
 }
 
 impl<T: Tenant> Gate<T> {
