@@ -16,10 +16,11 @@ use crate::{
     steps::watch::{self, Look, NotStaged, Staged},
 };
 use anyhow::Result;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendError, Sender, bounded, unbounded};
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::{BTreeSet, HashMap},
+    num::NonZero,
     path::{Path, PathBuf},
     sync::{
         Arc, Weak,
@@ -142,25 +143,39 @@ struct Shift {
 }
 
 impl Shift {
-    /// Decides on all that is there, claims in the order of names, journeys side by side.
+    /// Decides on all that is there, claims in the order of names; as many journeys side by side as there are processors.
     fn look_at_all_first(&self, core: &Arc<Core>) {
-        let mut journeys = Vec::new();
-        for path in directory::libraries(self.directory.path()) {
-            if !self.concerns(&path) {
-                continue;
+        let most = std::thread::available_parallelism().map_or(1, NonZero::get);
+        // The journey tells its own outcome.
+        let journey = |(slot, staged): (Arc<Slot>, Box<Staged>)| {
+            drop(journey::swap(core, &slot, *staged, Trigger::Watch));
+        };
+        let (give, take) = unbounded();
+        std::thread::scope(|scope| {
+            let travellers: Vec<_> = (0..most)
+                .map_while(|_| {
+                    let take = take.clone();
+                    std::thread::Builder::new()
+                        .name("swap".to_owned())
+                        .spawn_scoped(scope, move || take.into_iter().for_each(journey))
+                        .ok()
+                })
+                .collect();
+            drop(take);
+            for path in directory::libraries(self.directory.path()) {
+                if self.concerns(&path)
+                    && let Decision::Swap(slot, staged) = decide(core, &path)
+                    // Where no thread could be started, it is done here.
+                    && let Err(SendError(left)) = give.send((slot, staged))
+                {
+                    journey(left);
+                }
             }
-            if let Decision::Swap(slot, staged) = decide(core, &path) {
-                let core = Arc::clone(core);
-                let journey = std::thread::Builder::new()
-                    .name(format!("swap:{}", slot.name))
-                    // The journey tells its own outcome.
-                    .spawn(move || drop(journey::swap(&core, &slot, *staged, Trigger::Watch)));
-                journeys.extend(journey.ok());
+            drop(give);
+            for traveller in travellers {
+                let _told = traveller.join();
             }
-        }
-        for journey in journeys {
-            let _told = journey.join();
-        }
+        });
     }
 
     fn run(mut self, sights: &Receiver<Sight>) {
