@@ -21,6 +21,7 @@ use parking_lot::{Condvar, Mutex};
 use std::{
     collections::{BTreeSet, HashMap},
     num::NonZero,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, Weak,
@@ -261,7 +262,13 @@ impl Shift {
         let (core, lanes, file) = (Arc::downgrade(core), Arc::clone(&self.lanes), path.clone());
         let lane = std::thread::Builder::new()
             .name("lane".to_owned())
-            .spawn(move || lanes.run(&core, &file));
+            .spawn(move || {
+                lanes.run(&file, || {
+                    if let Some(core) = core.upgrade() {
+                        look_at(&core, &file);
+                    }
+                });
+            });
         match lane {
             Ok(_runs) => drop(busy.insert(path, Again::No)),
             Err(error) => tracing::error!(file = %path.display(), "no thread for it: {error}"),
@@ -331,10 +338,11 @@ fn removed(core: &Arc<Core>, path: &Path) {
 
 impl Lanes {
     /// Looks at a file until it has not changed meanwhile.
-    fn run(&self, core: &Weak<Core>, path: &Path) {
+    fn run(&self, path: &Path, look: impl Fn()) {
         loop {
-            if let Some(core) = core.upgrade() {
-                look_at(&core, path);
+            // A panic of ours, or of a library that reads the file, must not leave the lane busy for ever.
+            if catch_unwind(AssertUnwindSafe(&look)).is_err() {
+                tracing::error!(file = %path.display(), "looking at it panicked; it is looked at again when it changes");
             }
             let mut busy = self.busy.lock();
             match busy.get_mut(path) {
@@ -458,4 +466,23 @@ fn refuse(core: &Core, path: &Path, name: Option<String>, reason: String) {
         step: Step::Vet,
         reason,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_leaves_no_lane_busy() {
+        let lanes = Lanes::default();
+        let path = Path::new("liba.so");
+        lanes.busy.lock().insert(path.to_owned(), Again::Yes);
+        let looks = std::cell::Cell::new(0);
+        lanes.run(path, || {
+            looks.set(looks.get() + 1);
+            panic!("on purpose");
+        });
+        assert_eq!(looks.get(), 2, "it had changed meanwhile");
+        assert!(lanes.busy.lock().is_empty());
+    }
 }
