@@ -35,6 +35,8 @@ use std::{
 const SIGHTS: usize = 4096;
 /// How often the directory is attached to again while it is missing.
 const MISSING: Duration = Duration::from_secs(1);
+/// How long a new file that nobody is known to write stays as it is before it is looked at.
+const QUIET: Duration = Duration::from_millis(250);
 /// Pauses between looks at a file that is not all there. After these, only a new sight brings it back.
 const PAUSES: [u64; 6] = [20, 50, 100, 200, 400, 800];
 
@@ -83,6 +85,7 @@ impl Foreman {
             only: Arc::clone(&only),
             ended: Arc::clone(&ended),
             leaving: HashMap::new(),
+            growing: HashMap::new(),
         };
         shift.look_at_all_first(core);
         let thread = std::thread::Builder::new()
@@ -141,6 +144,8 @@ struct Shift {
     ended: Arc<AtomicBool>,
     /// Files that are gone, and when that counts.
     leaving: HashMap<PathBuf, Instant>,
+    /// New files with a single name: how they looked, and when they are looked at if they still do.
+    growing: HashMap<PathBuf, (Look, Instant)>,
 }
 
 impl Shift {
@@ -196,6 +201,7 @@ impl Shift {
             if self.directory.has_lost() {
                 self.see(&core, Sight::LookAgain);
             }
+            self.see_grown(&core);
             self.see_off(&core);
             if !self.directory.path().is_dir() {
                 // Whatever is missing of it, the next try comes.
@@ -206,8 +212,10 @@ impl Shift {
 
     fn next_look(&self) -> Duration {
         let now = Instant::now();
+        let growing = self.growing.values().map(|(_, when)| when);
         self.leaving
             .values()
+            .chain(growing)
             .map(|when| when.saturating_duration_since(now))
             .min()
             .unwrap_or(MISSING)
@@ -227,12 +235,20 @@ impl Shift {
         match sight {
             Sight::LookAgain => self.look_at_all(core),
             Sight::Placed(path) | Sight::Written(path) => self.look_at(core, path),
-            // A single name: somebody is writing, and will close it.
             Sight::Created(path) => match Look::at(&path) {
                 Some(look) if look.names >= 2 => self.look_at(core, path),
-                _ => drop(self.leaving.remove(&path)),
+                // A single name: somebody is writing, and will close it. Or nobody is: it is a symbolic link, or a link
+                // to a file whose other name is gone already.
+                look => {
+                    self.leaving.remove(&path);
+                    let when = Instant::now() + QUIET;
+                    self.growing.extend(look.map(|look| (path, (look, when))));
+                }
             },
-            Sight::Removed(path) => self.note_leaving(core, path),
+            Sight::Removed(path) => {
+                self.growing.remove(&path);
+                self.note_leaving(core, path);
+            }
         }
     }
 
@@ -251,6 +267,7 @@ impl Shift {
 
     fn look_at(&mut self, core: &Arc<Core>, path: PathBuf) {
         self.leaving.remove(&path);
+        self.growing.remove(&path);
         if !self.concerns(&path) {
             return;
         }
@@ -282,6 +299,30 @@ impl Shift {
         self.leaving
             .entry(path)
             .or_insert_with(|| Instant::now() + grace);
+    }
+
+    /// Looks at new files that have stayed as they are.
+    fn see_grown(&mut self, core: &Arc<Core>) {
+        let now = Instant::now();
+        let mut grown = Vec::new();
+        self.growing.retain(|path, (look, when)| {
+            if *when > now {
+                return true;
+            }
+            match Look::at(path) {
+                Some(after) if !after.is_same_file(look) => {
+                    (*look, *when) = (after, now + QUIET);
+                    true
+                }
+                _ => {
+                    grown.push(path.clone());
+                    false
+                }
+            }
+        });
+        for path in grown {
+            self.look_at(core, path);
+        }
     }
 
     /// Acts on files that have been gone for their grace.

@@ -80,6 +80,18 @@ fn a_file_that_is_renamed_or_copied_into_place_is_swapped_in() {
 }
 
 #[test]
+fn a_link_to_a_finished_file_is_swapped_in() {
+    let scene = Scene::new(EXAMINER);
+    let host = scene.start_watching();
+    let events = host.follow();
+    let finished = scene.plugins().join("finished");
+    fs::write(&finished, Artifact::of("steady").version("1.0.1").bytes()).expect("written");
+    std::os::unix::fs::symlink(&finished, scene.plugins().join("libsteady.so")).expect("linked");
+    swapped(&events, "1.0.1");
+    assert_eq!(version(&host), "1.0.1");
+}
+
+#[test]
 fn a_half_written_file_is_taken_when_it_is_whole() {
     let scene = Scene::new(EXAMINER);
     let host = scene.start_watching();
