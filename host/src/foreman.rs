@@ -357,7 +357,7 @@ fn removed(core: &Arc<Core>, path: &Path) {
     let Some(slot) = slot_of(core, path) else {
         return;
     };
-    slot.set_file(None);
+    slot.file_is_gone(path);
     let config = core.config.for_plugin(&slot.name);
     if config.on_removal == OnRemoval::Keep || slot.gate.tenant().is_none() {
         return;
@@ -447,10 +447,7 @@ fn decide(core: &Core, path: &Path) -> Decision {
         }
     };
     let slot = core.slot_for(&staged.manifest.name);
-    if let Some(first) = slot.facts().file
-        && first != path
-        && first.exists()
-    {
+    if let Err(first) = slot.claim(path) {
         core.ignore(
             path.to_owned(),
             format!(
@@ -461,7 +458,6 @@ fn decide(core: &Core, path: &Path) -> Decision {
         );
         return Decision::Leave;
     }
-    slot.set_file(Some(path.to_owned()));
     core.ignored.lock().remove(path);
     match core.store.memory(&slot.name) {
         Ok(memory) if memory.superseded == Some(staged.digest) => {
@@ -490,10 +486,9 @@ fn refuse(core: &Core, path: &Path, name: Option<String>, reason: String) {
     let slot = name
         .filter(|name| is_plugin_name(name))
         .map(|name| core.slot_for(&name))
-        .filter(|slot| slot.facts().file.is_none_or(|file| file == path));
+        .filter(|slot| slot.claim(path).is_ok());
     let plugin = match slot {
         Some(slot) => {
-            slot.set_file(Some(path.to_owned()));
             slot.note_failure(Step::Vet, reason.clone());
             slot.name.to_string()
         }
