@@ -334,10 +334,19 @@ impl Shift {
             .filter(|(_, when)| **when <= now)
             .map(|(path, _)| path.clone())
             .collect();
+        let mut is_any_gone = false;
         for path in due {
             self.leaving.remove(&path);
             if !path.exists() {
+                is_any_gone = true;
                 removed(core, &path);
+            }
+        }
+        if is_any_gone {
+            // Another file may have been ignored for the sake of one that is gone.
+            let ignored: Vec<PathBuf> = core.ignored.lock().keys().cloned().collect();
+            for path in ignored {
+                self.look_at(core, path);
             }
         }
     }

@@ -235,6 +235,32 @@ fn a_second_file_that_claims_the_same_plugin_is_ignored_with_a_reason() {
 }
 
 #[test]
+fn a_second_file_takes_over_when_the_first_is_removed() {
+    let scene = Scene::new(EXAMINER);
+    let first = Artifact::of("steady")
+        .version("1.0.1")
+        .place(&scene.plugins());
+    let host = scene.start_watching();
+    assert_eq!(number(&host, "steady", "increment", "[1,1]"), 1);
+    let events = host.follow();
+    let copy = Artifact::of("steady").version("1.0.2").named("libcopy.so");
+    let second = copy.place(&scene.plugins());
+    event(
+        &events,
+        "the second file",
+        |what| matches!(what, Happening::Ignored { file, .. } if file.contains("libcopy.so")),
+    );
+    fs::remove_file(first).expect("removed");
+    swapped(&events, "1.0.2");
+    assert_eq!(number(&host, "steady", "total", ""), 1);
+    assert_eq!(
+        host.plugin("steady").expect("it is known").file,
+        Some(second)
+    );
+    assert!(host.status().ignored.is_empty());
+}
+
+#[test]
 fn what_is_no_plugin_is_ignored_with_a_reason() {
     let scene = Scene::new(EXAMINER);
     let text = Artifact::made_of(b"not a library", "libtext.so").place(&scene.plugins());
