@@ -85,6 +85,23 @@ enum Phase {
     Closed,
 }
 
+impl Book {
+    /// How many jobs run, or will.
+    fn jobs(&self) -> usize {
+        let ordered = match &self.phase {
+            Phase::Candidate(orders) => orders
+                .iter()
+                .filter(|order| matches!(order, Order::Job(..)))
+                .count(),
+            Phase::Serving | Phase::Closed => 0,
+        };
+        self.jobs.len() + ordered
+    }
+}
+
+/// A job that is shared with its thread until that has begun.
+type Unbegun = Arc<Mutex<Option<JobObjectBox>>>;
+
 /// Something to be begun once the generation serves.
 enum Order {
     Job(Arc<str>, JobObjectBox),
@@ -121,9 +138,12 @@ impl Desk {
     pub(crate) fn open(self: &Arc<Self>) {
         let mut book = self.book.lock();
         if let Phase::Candidate(orders) = std::mem::replace(&mut book.phase, Phase::Serving) {
-            for order in orders {
-                self.begin(&mut book, order);
-            }
+            let unbegun: Vec<Option<Unbegun>> = orders
+                .into_iter()
+                .map(|order| self.begin(&mut book, order))
+                .collect();
+            drop(book);
+            drop(unbegun);
         }
     }
 
@@ -158,15 +178,31 @@ impl Desk {
 
     fn order(self: &Arc<Self>, order: Order) -> Answer<()> {
         let mut book = self.book.lock();
-        match &mut book.phase {
-            Phase::Closed => return unavailable("this generation is on its way out"),
-            Phase::Candidate(orders) => orders.push(order),
-            Phase::Serving => self.begin(&mut book, order),
+        if matches!(order, Order::Job(..)) && book.jobs() >= MOST_JOBS {
+            drop(book);
+            return unavailable("it has 64 jobs already");
         }
-        RResult::ROk(())
+        let unbegun = match &mut book.phase {
+            Phase::Closed => {
+                drop(book);
+                return unavailable("this generation is on its way out");
+            }
+            Phase::Candidate(orders) => {
+                orders.push(order);
+                None
+            }
+            Phase::Serving => self.begin(&mut book, order),
+        };
+        drop(book);
+        match unbegun {
+            None => RResult::ROk(()),
+            Some(_unbegun) => unavailable("no thread could be started for the job"),
+        }
     }
 
-    fn begin(self: &Arc<Self>, book: &mut Book, order: Order) {
+    /// Gives back a job that could not be begun: it is to be dropped with the book free, since its author's code runs
+    /// then, which may ask for something here.
+    fn begin(self: &Arc<Self>, book: &mut Book, order: Order) -> Option<Unbegun> {
         match order {
             Order::Job(name, job) => self.begin_job(book, name, job),
             Order::Timer(number, delay, period, method, arguments) => {
@@ -177,25 +213,39 @@ impl Desk {
                     *place =
                         Some(self.begin_timer(&host, number, delay, period, method, arguments));
                 }
+                None
             }
         }
     }
 
-    fn begin_job(self: &Arc<Self>, book: &mut Book, name: Arc<str>, job: JobObjectBox) {
+    fn begin_job(
+        self: &Arc<Self>,
+        book: &mut Book,
+        name: Arc<str>,
+        job: JobObjectBox,
+    ) -> Option<Unbegun> {
         let desk = Arc::clone(self);
         let own_name = Arc::clone(&name);
+        let job: Unbegun = Arc::new(Mutex::new(Some(job)));
+        let begun = Arc::clone(&job);
         let started = std::thread::Builder::new()
             // The system's names end at a zero byte; one inside would be a panic here, in the plugin's call.
             .name(format!("job:{}", name.replace('\0', "?")))
             .spawn(move || {
-                desk.run_job(&own_name, job);
+                let job = begun.lock().take();
+                if let Some(job) = job {
+                    desk.run_job(&own_name, job);
+                }
                 let mut book = desk.book.lock();
                 if let Some(place) = book.jobs.iter().position(|running| *running == own_name) {
                     book.jobs.swap_remove(place);
                 }
             });
         match started {
-            Ok(_detached) => book.jobs.push(name),
+            Ok(_detached) => {
+                book.jobs.push(name);
+                None
+            }
             Err(error) => {
                 tracing::error!(
                     plugin = &*self.plugin,
@@ -203,6 +253,7 @@ impl Desk {
                     job = &*name,
                     "the job could not be started: {error}"
                 );
+                Some(job)
             }
         }
     }
@@ -313,9 +364,6 @@ impl HostServices for Served {
     }
 
     fn spawn(&self, name: RStr<'_>, job: JobObjectBox) -> Answer<()> {
-        if self.0.book.lock().jobs.len() >= MOST_JOBS {
-            return unavailable("it has 64 jobs running already");
-        }
         self.0.order(Order::Job(Arc::from(name.as_str()), job))
     }
 
@@ -480,6 +528,26 @@ mod tests {
         let answer = desk.services().spawn(RStr::from_str("a\0b"), job);
         assert!(answer.is_ok());
         rung.recv().expect("the job runs");
+    }
+
+    #[test]
+    fn a_candidate_may_order_as_many_jobs_as_may_run() {
+        let desk = Desk::new(Weak::<Core>::new(), Arc::from("test"), 1);
+        let (sender, rung) = mpsc::channel();
+        let spawn = || {
+            let job = JobObject_TO::from_value(Rings(sender.clone()), TD_Opaque);
+            desk.services().spawn(RStr::from_str("ring"), job)
+        };
+        for _ in 0..MOST_JOBS {
+            assert!(spawn().is_ok());
+        }
+        assert!(spawn().is_err());
+        desk.open();
+        for _ in 0..MOST_JOBS {
+            rung.recv().expect("each job runs");
+        }
+        desk.close();
+        assert!(spawn().is_err());
     }
 
     /// A host that keeps the turns of `slow`, and ends all others at once.
