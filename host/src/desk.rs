@@ -3,12 +3,12 @@
 //! While its generation is a candidate, jobs and timers are only taken down; they begin when it begins to serve. When it
 //! is retired they are cancelled, and what is asked then is refused.
 
-use crate::{clock::Clock, error::CallError, hand};
+use crate::{clock::Clock, error::CallError, foreign::interpose, hand};
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RSlice, RStr, RVec},
 };
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_api::contract::{
     Answer, FORMAT_JSON, Fault, FaultKind, HostServices, HostServices_TO, HostServicesBox,
     JobControl, JobControl_TO, JobObjectBox,
@@ -27,6 +27,9 @@ use tracing::{Level, level_filters::LevelFilter};
 const MOST_JOBS: usize = 64;
 /// Timers a generation may have at once.
 const MOST_TIMERS: usize = 256;
+
+/// How long a sleeping job keeps to itself what it may hold of other plugins' libraries.
+const SLICE: Duration = Duration::from_millis(250);
 
 /// What desks need of their host.
 pub(crate) trait Switchboard: Send + Sync {
@@ -439,17 +442,20 @@ impl JobControl for Control {
     fn sleep(&self, nanoseconds: u64) -> bool {
         let until = Instant::now().checked_add(Duration::from_nanos(nanoseconds));
         let mut book = self.0.book.lock();
-        while !matches!(book.phase, Phase::Closed) {
-            match until {
-                Some(until) => {
-                    if self.0.changed.wait_until(&mut book, until).timed_out() {
-                        return matches!(book.phase, Phase::Closed);
-                    }
-                }
-                None => self.0.changed.wait(&mut book),
+        loop {
+            let now = Instant::now();
+            if matches!(book.phase, Phase::Closed) {
+                return true;
             }
+            if until.is_some_and(|until| until <= now) {
+                return false;
+            }
+            let slice = now + SLICE;
+            let slice = until.map_or(slice, |until| until.min(slice));
+            let _woken_or_time = self.0.changed.wait_until(&mut book, slice);
+            // What a job has called may have left thread-locals here, and be on its way out since.
+            MutexGuard::unlocked(&mut book, interpose::visit);
         }
-        true
     }
 }
 

@@ -137,6 +137,29 @@ fn a_job_that_does_not_listen_makes_its_generation_linger_until_it_ends() {
 }
 
 #[test]
+fn a_job_that_sleeps_holds_nothing_of_what_it_called() {
+    let scene = Scene::new(EXAMINER);
+    let host = scene.start();
+    scene.load(&host, &Artifact::of("thread_locals"));
+    scene.load(&host, &Artifact::of("sleeper"));
+    host.call("sleeper", "begin", br#"["thread-locals","work"]"#)
+        .expect("a job");
+    until("the job has called", || {
+        (number(&host, "sleeper", "called", "") == 1).then_some(())
+    });
+    host.unload("thread-locals").expect("the unload");
+    until("nothing lingers", || {
+        host.plugin("thread-locals")
+            .filter(|plugin| plugin.lingering.is_empty())
+    });
+    assert_eq!(
+        number(&host, "sleeper", "called", ""),
+        1,
+        "the job sleeps on"
+    );
+}
+
+#[test]
 fn an_unload_is_a_matter_of_record_before_anything_is_dropped() {
     let scene = Scene::new(EXAMINER);
     let host = scene.start();
