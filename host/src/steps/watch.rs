@@ -181,7 +181,12 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, NotStaged> {
         return Err(NotStaged::Unfit(Unfit::Stranger(reason)));
     }
     let reading = || format!("reading {}", path.display());
-    let mut file = File::open(path).with_context(reading)?;
+    // Opening a pipe would wait for somebody to write to it; files do not care.
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .with_context(reading)?;
     let metadata = file.metadata().with_context(reading)?;
     if !metadata.is_file() {
         return Err(NotStaged::Unfit(Unfit::Stranger(
