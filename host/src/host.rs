@@ -29,7 +29,8 @@ use crossbeam_channel::Receiver;
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::unix::fs::MetadataExt,
+    fs::DirBuilder,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -504,21 +505,33 @@ impl Drop for Owner {
 #[must_use]
 pub fn vet(file: &Path, examiner: Option<&Path>, limit: Duration) -> Verdict {
     let own = crate::child::own_program();
-    let staging = std::env::temp_dir().join(format!("host-vet-{}", std::process::id()));
-    if let Err(error) = std::fs::create_dir_all(&staging) {
-        return Verdict::Refused {
-            reason: format!(
-                "no folder for a private copy: {}: {error}",
-                staging.display()
-            ),
-        };
-    }
+    let staging = match private_folder() {
+        Ok(staging) => staging,
+        Err(error) => {
+            return Verdict::Refused {
+                reason: format!("no folder for a private copy: {error:#}"),
+            };
+        }
+    };
     // By the name that the kernel has for it: that is how the mapped copy is found.
     let staging = staging.canonicalize().unwrap_or(staging);
     let verdict = vet_in(&staging, file, examiner.unwrap_or(&own), limit);
-    // Another examination of this process may be using it still.
-    let _in_use = std::fs::remove_dir(&staging);
+    if let Err(error) = std::fs::remove_dir(&staging) {
+        tracing::warn!("{} is left behind: {error}", staging.display());
+    }
     verdict
+}
+
+/// A new folder among the temporary ones that nobody else may look into, or could have made before.
+fn private_folder() -> Result<PathBuf> {
+    let number = getrandom::u64()
+        .map_err(|error| anyhow!("asking the system for a random number: {error}"))?;
+    let folder = std::env::temp_dir().join(format!("host-vet-{number:016x}"));
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("making {}", folder.display()))?;
+    Ok(folder)
 }
 
 fn vet_in(staging: &Path, file: &Path, examiner: &Path, limit: Duration) -> Verdict {
@@ -535,4 +548,20 @@ fn vet_in(staging: &Path, file: &Path, examiner: &Path, limit: Duration) -> Verd
     };
     vet::verdict(&staged, &examination)
         .unwrap_or_else(|error| refused(format!("it could not be examined: {error:#}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_folder_is_new_and_private() {
+        let [first, second] = [(); 2].map(|()| private_folder().expect("made"));
+        assert_ne!(first, second);
+        for folder in [first, second] {
+            let mode = folder.metadata().expect("it is there").mode();
+            assert_eq!(mode & 0o777, 0o700);
+            std::fs::remove_dir(folder).expect("it is empty");
+        }
+    }
 }
