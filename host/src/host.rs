@@ -353,6 +353,7 @@ impl Host {
             })?;
         Ok(LastGood {
             digest: record.digest,
+            staged_digest: Some(record.staged_digest),
             version: record.version,
             generation: record.generation,
             file: record.file,

@@ -86,6 +86,9 @@ pub struct Memory {
 pub struct LastGood {
     /// The digest of the author's file, by which the store keeps its copy.
     pub digest: Digest,
+    /// The digest of the copy that the store keeps; `None` where an older host has written this.
+    #[serde(default)]
+    pub staged_digest: Option<Digest>,
     /// The author's version.
     pub version: String,
     /// The generation it served as.

@@ -316,6 +316,7 @@ impl<'a> Logbook<'a> {
         Memory {
             last_good: Some(LastGood {
                 digest: record.digest,
+                staged_digest: Some(record.staged_digest),
                 version: record.version.clone(),
                 generation: record.generation,
                 file: record.file.clone(),

@@ -81,6 +81,7 @@ pub(crate) fn stage_kept(core: &Core, artifact: &LastGood) -> Result<Staged> {
     watch::stage_kept(
         &kept,
         artifact.digest,
+        artifact.staged_digest,
         artifact.file.clone(),
         core.store.staged_dir(),
     )
