@@ -342,11 +342,12 @@ fn run_vacated() {
     }
 }
 
-/// Whether the functions here are the ones that libraries bind to.
+/// Whether the functions here are the ones that libraries bind to. Looks up those behind them, too.
 ///
 /// # Errors
 /// The first that is not, with the usual reason.
 pub(crate) fn in_force() -> Result<(), String> {
+    real::look_up();
     let ours: [(&std::ffi::CStr, usize); 4] = [
         (
             c"__cxa_thread_atexit_impl",
@@ -518,22 +519,50 @@ mod real {
         sync::atomic::{AtomicUsize, Ordering},
     };
 
-    /// The address of the next definition of `name` after this program's, kept in `kept`.
-    fn next(name: &CStr, kept: &AtomicUsize) -> usize {
-        let known = kept.load(Ordering::Relaxed);
-        if known != 0 {
-            return known;
+    /// A function of the C library.
+    struct Real {
+        name: &'static CStr,
+        /// Where it is; 0 until it is looked up.
+        address: AtomicUsize,
+    }
+
+    static THREAD_ATEXIT: Real = Real::new(c"__cxa_thread_atexit_impl");
+    static KEY_CREATE: Real = Real::new(c"pthread_key_create");
+    static KEY_DELETE: Real = Real::new(c"pthread_key_delete");
+    static THREAD_CREATE: Real = Real::new(c"pthread_create");
+
+    /// Looks all of them up: later that may be on a thread at its end, or under a lock of the dynamic linker.
+    pub(super) fn look_up() {
+        for real in [&THREAD_ATEXIT, &KEY_CREATE, &KEY_DELETE, &THREAD_CREATE] {
+            real.address();
         }
-        // SAFETY: `name` ends in a zero byte; the pseudo-handle asks for the next definition.
-        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) } as usize;
-        // Without the real function there is no way on: the C library always has it.
-        assert!(
-            found != 0,
-            "the C library has no {}",
-            name.to_string_lossy()
-        );
-        kept.store(found, Ordering::Relaxed);
-        found
+    }
+
+    impl Real {
+        const fn new(name: &'static CStr) -> Self {
+            Real {
+                name,
+                address: AtomicUsize::new(0),
+            }
+        }
+
+        /// The address of the next definition after this program's.
+        fn address(&self) -> usize {
+            let known = self.address.load(Ordering::Relaxed);
+            if known != 0 {
+                return known;
+            }
+            // SAFETY: The name ends in a zero byte; the pseudo-handle asks for the next definition.
+            let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) } as usize;
+            // Without the real function there is no way on: the C library always has it.
+            assert!(
+                found != 0,
+                "the C library has no {}",
+                self.name.to_string_lossy()
+            );
+            self.address.store(found, Ordering::Relaxed);
+            found
+        }
     }
 
     /// The address that a library loaded now would bind `name` to.
@@ -555,8 +584,7 @@ mod real {
         handle: *mut c_void,
     ) -> c_int {
         type Function = unsafe extern "C" fn(Destructor, *mut c_void, *mut c_void) -> c_int;
-        static KEPT: AtomicUsize = AtomicUsize::new(0);
-        let address = next(c"__cxa_thread_atexit_impl", &KEPT);
+        let address = THREAD_ATEXIT.address();
         // SAFETY: The C library's function of this name has this type.
         let function = unsafe { std::mem::transmute::<usize, Function>(address) };
         // SAFETY: Promised by the caller.
@@ -570,8 +598,7 @@ mod real {
         destructor: Option<Destructor>,
     ) -> c_int {
         type Function = unsafe extern "C" fn(*mut libc::pthread_key_t, Option<Destructor>) -> c_int;
-        static KEPT: AtomicUsize = AtomicUsize::new(0);
-        let address = next(c"pthread_key_create", &KEPT);
+        let address = KEY_CREATE.address();
         // SAFETY: The C library's function of this name has this type.
         let function = unsafe { std::mem::transmute::<usize, Function>(address) };
         // SAFETY: Promised by the caller.
@@ -581,8 +608,7 @@ mod real {
     /// Deletes a key; one that does not exist is an error code, not undefined.
     pub(super) fn key_delete(key: libc::pthread_key_t) -> c_int {
         type Function = unsafe extern "C" fn(libc::pthread_key_t) -> c_int;
-        static KEPT: AtomicUsize = AtomicUsize::new(0);
-        let address = next(c"pthread_key_delete", &KEPT);
+        let address = KEY_DELETE.address();
         // SAFETY: The C library's function of this name has this type.
         let function = unsafe { std::mem::transmute::<usize, Function>(address) };
         // SAFETY: glibc checks the key's number and answers EINVAL for one that is not in use.
@@ -603,8 +629,7 @@ mod real {
             Start,
             *mut c_void,
         ) -> c_int;
-        static KEPT: AtomicUsize = AtomicUsize::new(0);
-        let address = next(c"pthread_create", &KEPT);
+        let address = THREAD_CREATE.address();
         // SAFETY: The C library's function of this name has this type.
         let function = unsafe { std::mem::transmute::<usize, Function>(address) };
         // SAFETY: Promised by the caller.
