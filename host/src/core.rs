@@ -4,11 +4,11 @@ use crate::{
     announce::Announcer,
     clock::Clock,
     config::Config,
-    desk::Switchboard,
+    desk::{Switchboard, Turn},
     error::CallError,
     event::Happening,
     foreign::{instance::Unanswered, interpose},
-    gate::{self, Knot, Refusal},
+    gate::{self, DEEPEST, Knot, Refusal},
     generation::Generation,
     host::Reply,
     report::Standing,
@@ -102,7 +102,8 @@ impl Core {
         let lease = slot.gate.enter(limit).map_err(|refusal| match refusal {
             Refusal::Vacant => vacant(&slot),
             Refusal::TooDeep => CallError::Failed(format!(
-                "calls into \"{plugin}\" are nested too deep on this thread; this one was not executed"
+                "{DEEPEST} calls into \"{plugin}\" are inside one another on this thread, and the next may overflow its \
+                 stack; `{method}` was not executed; do plugins call each other in a circle?"
             )),
             Refusal::OutOfTime => CallError::Busy(format!(
                 "plugin \"{plugin}\" was closed for all of {}; the call was not executed",
@@ -191,10 +192,17 @@ impl Switchboard for Core {
             .map(|reply| reply.result)
     }
 
-    fn call_later(self: Arc<Self>, plugin: Arc<str>, method: Arc<str>, arguments: Arc<[u8]>) {
+    fn call_later(
+        self: Arc<Self>,
+        plugin: Arc<str>,
+        method: Arc<str>,
+        arguments: Arc<[u8]>,
+        turn: Turn,
+    ) {
         let core = Arc::downgrade(&self);
         let (for_plugin, for_method) = (Arc::clone(&plugin), Arc::clone(&method));
         let errand = move || {
+            let _until_it_has_ended = turn;
             let Some(core) = core.upgrade() else { return };
             let limit = core.config.call.timeout;
             if let Err(error) = core.call(&for_plugin, &for_method, &arguments, limit) {

@@ -3,19 +3,22 @@
 //! While its generation is a candidate, jobs and timers are only taken down; they begin when it begins to serve. When it
 //! is retired they are cancelled, and what is asked then is refused.
 
-use crate::{clock::Clock, error::CallError, hand};
+use crate::{clock::Clock, error::CallError, foreign::interpose, hand};
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RSlice, RStr, RVec},
 };
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_api::contract::{
     Answer, FORMAT_JSON, Fault, FaultKind, HostServices, HostServices_TO, HostServicesBox,
     JobControl, JobControl_TO, JobObjectBox,
 };
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tracing::{Level, level_filters::LevelFilter};
@@ -25,14 +28,41 @@ const MOST_JOBS: usize = 64;
 /// Timers a generation may have at once.
 const MOST_TIMERS: usize = 256;
 
+/// How long a sleeping job keeps to itself what it may hold of other plugins' libraries.
+const SLICE: Duration = Duration::from_millis(250);
+
 /// What desks need of their host.
 pub(crate) trait Switchboard: Send + Sync {
     /// Calls a plugin's method by name, on this thread.
     fn call(&self, plugin: &str, method: &str, arguments: &[u8]) -> Result<Vec<u8>, CallError>;
     /// Calls a plugin's method by name on a thread of the host's, and forgets about it.
-    fn call_later(self: Arc<Self>, plugin: Arc<str>, method: Arc<str>, arguments: Arc<[u8]>);
+    /// `turn` is dropped once the call has ended or been left out.
+    fn call_later(
+        self: Arc<Self>,
+        plugin: Arc<str>,
+        method: Arc<str>,
+        arguments: Arc<[u8]>,
+        turn: Turn,
+    );
     /// The host's timers.
     fn clock(&self) -> &Clock;
+}
+
+/// A timer's turn: as long as there is one, the timer has no other, so that one that is slower than its period keeps no
+/// more than one call waiting.
+pub(crate) struct Turn(Arc<AtomicBool>);
+
+impl Turn {
+    /// Takes the turn, unless it is taken.
+    fn take(taken: &Arc<AtomicBool>) -> Option<Turn> {
+        (!taken.swap(true, Ordering::AcqRel)).then(|| Turn(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// Where one generation is served.
@@ -57,6 +87,23 @@ enum Phase {
     Serving,
     Closed,
 }
+
+impl Book {
+    /// How many jobs run, or will.
+    fn jobs(&self) -> usize {
+        let ordered = match &self.phase {
+            Phase::Candidate(orders) => orders
+                .iter()
+                .filter(|order| matches!(order, Order::Job(..)))
+                .count(),
+            Phase::Serving | Phase::Closed => 0,
+        };
+        self.jobs.len() + ordered
+    }
+}
+
+/// A job that is shared with its thread until that has begun.
+type Unbegun = Arc<Mutex<Option<JobObjectBox>>>;
 
 /// Something to be begun once the generation serves.
 enum Order {
@@ -94,9 +141,12 @@ impl Desk {
     pub(crate) fn open(self: &Arc<Self>) {
         let mut book = self.book.lock();
         if let Phase::Candidate(orders) = std::mem::replace(&mut book.phase, Phase::Serving) {
-            for order in orders {
-                self.begin(&mut book, order);
-            }
+            let unbegun: Vec<Option<Unbegun>> = orders
+                .into_iter()
+                .map(|order| self.begin(&mut book, order))
+                .collect();
+            drop(book);
+            drop(unbegun);
         }
     }
 
@@ -131,15 +181,31 @@ impl Desk {
 
     fn order(self: &Arc<Self>, order: Order) -> Answer<()> {
         let mut book = self.book.lock();
-        match &mut book.phase {
-            Phase::Closed => return unavailable("this generation is on its way out"),
-            Phase::Candidate(orders) => orders.push(order),
-            Phase::Serving => self.begin(&mut book, order),
+        if matches!(order, Order::Job(..)) && book.jobs() >= MOST_JOBS {
+            drop(book);
+            return unavailable("it has 64 jobs already");
         }
-        RResult::ROk(())
+        let unbegun = match &mut book.phase {
+            Phase::Closed => {
+                drop(book);
+                return unavailable("this generation is on its way out");
+            }
+            Phase::Candidate(orders) => {
+                orders.push(order);
+                None
+            }
+            Phase::Serving => self.begin(&mut book, order),
+        };
+        drop(book);
+        match unbegun {
+            None => RResult::ROk(()),
+            Some(_unbegun) => unavailable("no thread could be started for the job"),
+        }
     }
 
-    fn begin(self: &Arc<Self>, book: &mut Book, order: Order) {
+    /// Gives back a job that could not be begun: it is to be dropped with the book free, since its author's code runs
+    /// then, which may ask for something here.
+    fn begin(self: &Arc<Self>, book: &mut Book, order: Order) -> Option<Unbegun> {
         match order {
             Order::Job(name, job) => self.begin_job(book, name, job),
             Order::Timer(number, delay, period, method, arguments) => {
@@ -150,25 +216,39 @@ impl Desk {
                     *place =
                         Some(self.begin_timer(&host, number, delay, period, method, arguments));
                 }
+                None
             }
         }
     }
 
-    fn begin_job(self: &Arc<Self>, book: &mut Book, name: Arc<str>, job: JobObjectBox) {
+    fn begin_job(
+        self: &Arc<Self>,
+        book: &mut Book,
+        name: Arc<str>,
+        job: JobObjectBox,
+    ) -> Option<Unbegun> {
         let desk = Arc::clone(self);
         let own_name = Arc::clone(&name);
+        let job: Unbegun = Arc::new(Mutex::new(Some(job)));
+        let begun = Arc::clone(&job);
         let started = std::thread::Builder::new()
             // The system's names end at a zero byte; one inside would be a panic here, in the plugin's call.
             .name(format!("job:{}", name.replace('\0', "?")))
             .spawn(move || {
-                desk.run_job(&own_name, job);
+                let job = begun.lock().take();
+                if let Some(job) = job {
+                    desk.run_job(&own_name, job);
+                }
                 let mut book = desk.book.lock();
                 if let Some(place) = book.jobs.iter().position(|running| *running == own_name) {
                     book.jobs.swap_remove(place);
                 }
             });
         match started {
-            Ok(_detached) => book.jobs.push(name),
+            Ok(_detached) => {
+                book.jobs.push(name);
+                None
+            }
             Err(error) => {
                 tracing::error!(
                     plugin = &*self.plugin,
@@ -176,6 +256,7 @@ impl Desk {
                     job = &*name,
                     "the job could not be started: {error}"
                 );
+                Some(job)
             }
         }
     }
@@ -203,6 +284,7 @@ impl Desk {
         arguments: Arc<[u8]>,
     ) -> u64 {
         let desk = Arc::downgrade(self);
+        let taken = Arc::new(AtomicBool::new(false));
         host.clock().add(
             delay,
             period,
@@ -213,11 +295,14 @@ impl Desk {
                 if period.is_none() {
                     desk.book.lock().timers.remove(&number);
                 }
-                if let Some(host) = desk.host.upgrade() {
+                if let Some(host) = desk.host.upgrade()
+                    && let Some(turn) = Turn::take(&taken)
+                {
                     host.call_later(
                         Arc::clone(&desk.plugin),
                         Arc::clone(&method),
                         Arc::clone(&arguments),
+                        turn,
                     );
                 }
             }),
@@ -282,9 +367,6 @@ impl HostServices for Served {
     }
 
     fn spawn(&self, name: RStr<'_>, job: JobObjectBox) -> Answer<()> {
-        if self.0.book.lock().jobs.len() >= MOST_JOBS {
-            return unavailable("it has 64 jobs running already");
-        }
         self.0.order(Order::Job(Arc::from(name.as_str()), job))
     }
 
@@ -360,17 +442,20 @@ impl JobControl for Control {
     fn sleep(&self, nanoseconds: u64) -> bool {
         let until = Instant::now().checked_add(Duration::from_nanos(nanoseconds));
         let mut book = self.0.book.lock();
-        while !matches!(book.phase, Phase::Closed) {
-            match until {
-                Some(until) => {
-                    if self.0.changed.wait_until(&mut book, until).timed_out() {
-                        return matches!(book.phase, Phase::Closed);
-                    }
-                }
-                None => self.0.changed.wait(&mut book),
+        loop {
+            let now = Instant::now();
+            if matches!(book.phase, Phase::Closed) {
+                return true;
             }
+            if until.is_some_and(|until| until <= now) {
+                return false;
+            }
+            let slice = now + SLICE;
+            let slice = until.map_or(slice, |until| until.min(slice));
+            let _woken_or_time = self.0.changed.wait_until(&mut book, slice);
+            // What a job has called may have left thread-locals here, and be on its way out since.
+            MutexGuard::unlocked(&mut book, interpose::visit);
         }
-        true
     }
 }
 
@@ -449,5 +534,94 @@ mod tests {
         let answer = desk.services().spawn(RStr::from_str("a\0b"), job);
         assert!(answer.is_ok());
         rung.recv().expect("the job runs");
+    }
+
+    #[test]
+    fn a_candidate_may_order_as_many_jobs_as_may_run() {
+        let desk = Desk::new(Weak::<Core>::new(), Arc::from("test"), 1);
+        let (sender, rung) = mpsc::channel();
+        let spawn = || {
+            let job = JobObject_TO::from_value(Rings(sender.clone()), TD_Opaque);
+            desk.services().spawn(RStr::from_str("ring"), job)
+        };
+        for _ in 0..MOST_JOBS {
+            assert!(spawn().is_ok());
+        }
+        assert!(spawn().is_err());
+        desk.open();
+        for _ in 0..MOST_JOBS {
+            rung.recv().expect("each job runs");
+        }
+        desk.close();
+        assert!(spawn().is_err());
+    }
+
+    /// A host that keeps the turns of `slow`, and ends all others at once.
+    struct Keeps {
+        clock: Clock,
+        turns: Mutex<Vec<Turn>>,
+        called: mpsc::Sender<Arc<str>>,
+    }
+
+    impl Switchboard for Keeps {
+        fn call(&self, _: &str, _: &str, _: &[u8]) -> Result<Vec<u8>, CallError> {
+            Ok(Vec::new())
+        }
+
+        fn call_later(
+            self: Arc<Self>,
+            _plugin: Arc<str>,
+            method: Arc<str>,
+            _arguments: Arc<[u8]>,
+            turn: Turn,
+        ) {
+            if &*method == "slow" {
+                self.turns.lock().push(turn);
+            }
+            let _the_test_has_seen_enough = self.called.send(method);
+        }
+
+        fn clock(&self) -> &Clock {
+            &self.clock
+        }
+    }
+
+    #[test]
+    fn a_timer_that_is_slower_than_its_period_has_one_call_at_a_time() {
+        let (clock, thread) = Clock::start().expect("threads can be started");
+        let (called, calls) = mpsc::channel();
+        let host = Arc::new(Keeps {
+            clock,
+            turns: Mutex::new(Vec::new()),
+            called,
+        });
+        let switchboard: Arc<dyn Switchboard> = Arc::clone(&host) as Arc<dyn Switchboard>;
+        let desk = Desk::new(Arc::downgrade(&switchboard), Arc::from("test"), 1);
+        desk.open();
+        for method in ["slow", "quick"] {
+            let answer = desk.services().timer(
+                0,
+                1_000_000,
+                RStr::from_str(method),
+                FORMAT_JSON,
+                RSlice::EMPTY,
+            );
+            assert!(answer.is_ok());
+        }
+        let until_called = |wanted: &str| {
+            let found = calls.iter().any(|method| &*method == wanted);
+            assert!(found, "{wanted}");
+        };
+        until_called("slow");
+        for _ in 0..5 {
+            until_called("quick");
+        }
+        assert_eq!(host.turns.lock().len(), 1);
+        host.turns.lock().clear();
+        until_called("slow");
+        assert_eq!(host.turns.lock().len(), 1, "the next turn has come");
+        desk.close();
+        host.clock.end();
+        thread.join().expect("the clock ends");
     }
 }

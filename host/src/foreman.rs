@@ -16,10 +16,12 @@ use crate::{
     steps::watch::{self, Look, NotStaged, Staged},
 };
 use anyhow::Result;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendError, Sender, bounded, unbounded};
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::{BTreeSet, HashMap},
+    num::NonZero,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, Weak,
@@ -33,6 +35,8 @@ use std::{
 const SIGHTS: usize = 4096;
 /// How often the directory is attached to again while it is missing.
 const MISSING: Duration = Duration::from_secs(1);
+/// How long a new file that nobody is known to write stays as it is before it is looked at.
+const QUIET: Duration = Duration::from_millis(250);
 /// Pauses between looks at a file that is not all there. After these, only a new sight brings it back.
 const PAUSES: [u64; 6] = [20, 50, 100, 200, 400, 800];
 
@@ -81,6 +85,7 @@ impl Foreman {
             only: Arc::clone(&only),
             ended: Arc::clone(&ended),
             leaving: HashMap::new(),
+            growing: HashMap::new(),
         };
         shift.look_at_all_first(core);
         let thread = std::thread::Builder::new()
@@ -139,28 +144,44 @@ struct Shift {
     ended: Arc<AtomicBool>,
     /// Files that are gone, and when that counts.
     leaving: HashMap<PathBuf, Instant>,
+    /// New files with a single name: how they looked, and when they are looked at if they still do.
+    growing: HashMap<PathBuf, (Look, Instant)>,
 }
 
 impl Shift {
-    /// Decides on all that is there, claims in the order of names, journeys side by side.
+    /// Decides on all that is there, claims in the order of names; as many journeys side by side as there are processors.
     fn look_at_all_first(&self, core: &Arc<Core>) {
-        let mut journeys = Vec::new();
-        for path in directory::libraries(self.directory.path()) {
-            if !self.concerns(&path) {
-                continue;
+        let most = std::thread::available_parallelism().map_or(1, NonZero::get);
+        // The journey tells its own outcome.
+        let journey = |(slot, staged): (Arc<Slot>, Box<Staged>)| {
+            drop(journey::swap(core, &slot, *staged, Trigger::Watch));
+        };
+        let (give, take) = unbounded();
+        std::thread::scope(|scope| {
+            let travellers: Vec<_> = (0..most)
+                .map_while(|_| {
+                    let take = take.clone();
+                    std::thread::Builder::new()
+                        .name("swap".to_owned())
+                        .spawn_scoped(scope, move || take.into_iter().for_each(journey))
+                        .ok()
+                })
+                .collect();
+            drop(take);
+            for path in directory::libraries(self.directory.path()) {
+                if self.concerns(&path)
+                    && let Decision::Swap(slot, staged) = decide(core, &path)
+                    // Where no thread could be started, it is done here.
+                    && let Err(SendError(left)) = give.send((slot, staged))
+                {
+                    journey(left);
+                }
             }
-            if let Decision::Swap(slot, staged) = decide(core, &path) {
-                let core = Arc::clone(core);
-                let journey = std::thread::Builder::new()
-                    .name(format!("swap:{}", slot.name))
-                    // The journey tells its own outcome.
-                    .spawn(move || drop(journey::swap(&core, &slot, *staged, Trigger::Watch)));
-                journeys.extend(journey.ok());
+            drop(give);
+            for traveller in travellers {
+                let _told = traveller.join();
             }
-        }
-        for journey in journeys {
-            let _told = journey.join();
-        }
+        });
     }
 
     fn run(mut self, sights: &Receiver<Sight>) {
@@ -180,6 +201,7 @@ impl Shift {
             if self.directory.has_lost() {
                 self.see(&core, Sight::LookAgain);
             }
+            self.see_grown(&core);
             self.see_off(&core);
             if !self.directory.path().is_dir() {
                 // Whatever is missing of it, the next try comes.
@@ -190,8 +212,10 @@ impl Shift {
 
     fn next_look(&self) -> Duration {
         let now = Instant::now();
+        let growing = self.growing.values().map(|(_, when)| when);
         self.leaving
             .values()
+            .chain(growing)
             .map(|when| when.saturating_duration_since(now))
             .min()
             .unwrap_or(MISSING)
@@ -211,12 +235,20 @@ impl Shift {
         match sight {
             Sight::LookAgain => self.look_at_all(core),
             Sight::Placed(path) | Sight::Written(path) => self.look_at(core, path),
-            // A single name: somebody is writing, and will close it.
             Sight::Created(path) => match Look::at(&path) {
                 Some(look) if look.names >= 2 => self.look_at(core, path),
-                _ => drop(self.leaving.remove(&path)),
+                // A single name: somebody is writing, and will close it. Or nobody is: it is a symbolic link, or a link
+                // to a file whose other name is gone already.
+                look => {
+                    self.leaving.remove(&path);
+                    let when = Instant::now() + QUIET;
+                    self.growing.extend(look.map(|look| (path, (look, when))));
+                }
             },
-            Sight::Removed(path) => self.note_leaving(core, path),
+            Sight::Removed(path) => {
+                self.growing.remove(&path);
+                self.note_leaving(core, path);
+            }
         }
     }
 
@@ -235,6 +267,7 @@ impl Shift {
 
     fn look_at(&mut self, core: &Arc<Core>, path: PathBuf) {
         self.leaving.remove(&path);
+        self.growing.remove(&path);
         if !self.concerns(&path) {
             return;
         }
@@ -246,7 +279,13 @@ impl Shift {
         let (core, lanes, file) = (Arc::downgrade(core), Arc::clone(&self.lanes), path.clone());
         let lane = std::thread::Builder::new()
             .name("lane".to_owned())
-            .spawn(move || lanes.run(&core, &file));
+            .spawn(move || {
+                lanes.run(&file, || {
+                    if let Some(core) = core.upgrade() {
+                        look_at(&core, &file);
+                    }
+                });
+            });
         match lane {
             Ok(_runs) => drop(busy.insert(path, Again::No)),
             Err(error) => tracing::error!(file = %path.display(), "no thread for it: {error}"),
@@ -262,6 +301,30 @@ impl Shift {
             .or_insert_with(|| Instant::now() + grace);
     }
 
+    /// Looks at new files that have stayed as they are.
+    fn see_grown(&mut self, core: &Arc<Core>) {
+        let now = Instant::now();
+        let mut grown = Vec::new();
+        self.growing.retain(|path, (look, when)| {
+            if *when > now {
+                return true;
+            }
+            match Look::at(path) {
+                Some(after) if !after.is_same_file(look) => {
+                    (*look, *when) = (after, now + QUIET);
+                    true
+                }
+                _ => {
+                    grown.push(path.clone());
+                    false
+                }
+            }
+        });
+        for path in grown {
+            self.look_at(core, path);
+        }
+    }
+
     /// Acts on files that have been gone for their grace.
     fn see_off(&mut self, core: &Arc<Core>) {
         let now = Instant::now();
@@ -271,10 +334,19 @@ impl Shift {
             .filter(|(_, when)| **when <= now)
             .map(|(path, _)| path.clone())
             .collect();
+        let mut is_any_gone = false;
         for path in due {
             self.leaving.remove(&path);
             if !path.exists() {
+                is_any_gone = true;
                 removed(core, &path);
+            }
+        }
+        if is_any_gone {
+            // Another file may have been ignored for the sake of one that is gone.
+            let ignored: Vec<PathBuf> = core.ignored.lock().keys().cloned().collect();
+            for path in ignored {
+                self.look_at(core, path);
             }
         }
     }
@@ -294,7 +366,7 @@ fn removed(core: &Arc<Core>, path: &Path) {
     let Some(slot) = slot_of(core, path) else {
         return;
     };
-    slot.set_file(None);
+    slot.file_is_gone(path);
     let config = core.config.for_plugin(&slot.name);
     if config.on_removal == OnRemoval::Keep || slot.gate.tenant().is_none() {
         return;
@@ -316,10 +388,11 @@ fn removed(core: &Arc<Core>, path: &Path) {
 
 impl Lanes {
     /// Looks at a file until it has not changed meanwhile.
-    fn run(&self, core: &Weak<Core>, path: &Path) {
+    fn run(&self, path: &Path, look: impl Fn()) {
         loop {
-            if let Some(core) = core.upgrade() {
-                look_at(&core, path);
+            // A panic of ours, or of a library that reads the file, must not leave the lane busy for ever.
+            if catch_unwind(AssertUnwindSafe(&look)).is_err() {
+                tracing::error!(file = %path.display(), "looking at it panicked; it is looked at again when it changes");
             }
             let mut busy = self.busy.lock();
             match busy.get_mut(path) {
@@ -385,10 +458,7 @@ fn decide(core: &Core, path: &Path) -> Decision {
         }
     };
     let slot = core.slot_for(&staged.manifest.name);
-    if let Some(first) = slot.facts().file
-        && first != path
-        && first.exists()
-    {
+    if let Err(first) = slot.claim(path) {
         core.ignore(
             path.to_owned(),
             format!(
@@ -399,7 +469,6 @@ fn decide(core: &Core, path: &Path) -> Decision {
         );
         return Decision::Leave;
     }
-    slot.set_file(Some(path.to_owned()));
     core.ignored.lock().remove(path);
     match core.store.memory(&slot.name) {
         Ok(memory) if memory.superseded == Some(staged.digest) => {
@@ -428,10 +497,9 @@ fn refuse(core: &Core, path: &Path, name: Option<String>, reason: String) {
     let slot = name
         .filter(|name| is_plugin_name(name))
         .map(|name| core.slot_for(&name))
-        .filter(|slot| slot.facts().file.is_none_or(|file| file == path));
+        .filter(|slot| slot.claim(path).is_ok());
     let plugin = match slot {
         Some(slot) => {
-            slot.set_file(Some(path.to_owned()));
             slot.note_failure(Step::Vet, reason.clone());
             slot.name.to_string()
         }
@@ -445,4 +513,23 @@ fn refuse(core: &Core, path: &Path, name: Option<String>, reason: String) {
         step: Step::Vet,
         reason,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_leaves_no_lane_busy() {
+        let lanes = Lanes::default();
+        let path = Path::new("liba.so");
+        lanes.busy.lock().insert(path.to_owned(), Again::Yes);
+        let looks = std::cell::Cell::new(0);
+        lanes.run(path, || {
+            looks.set(looks.get() + 1);
+            panic!("on purpose");
+        });
+        assert_eq!(looks.get(), 2, "it had changed meanwhile");
+        assert!(lanes.busy.lock().is_empty());
+    }
 }

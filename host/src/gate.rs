@@ -65,7 +65,7 @@ use std::{
 };
 
 /// Leases on one gate that a thread may hold inside one another.
-const DEEPEST: u32 = 64;
+pub(crate) const DEEPEST: u32 = 64;
 /// How long a swap spins for a pin before it sleeps.
 const SPIN: Duration = Duration::from_micros(2);
 /// How long it sleeps then, at a time.
@@ -218,7 +218,8 @@ impl<T: Tenant> Gate<T> {
     fn enter_nested(&self, pin: NonNull<Pin>) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
         let nested = note.nested.load(Ordering::Relaxed);
-        if nested >= DEEPEST {
+        // The counted lease is one of them.
+        if nested + 1 >= DEEPEST {
             return Err(Refusal::TooDeep);
         }
         let tenant = NonNull::new(self.current.load(Ordering::Acquire)).ok_or(Refusal::Vacant)?;

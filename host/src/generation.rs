@@ -95,12 +95,12 @@ impl Generation {
             .map_or("?", |method| &method.name)
     }
 
-    /// Notes that a `&mut self` method panicked half-way. Says whether that is news.
+    /// Notes that a `&mut self` method panicked half-way, in this life or in one that its state comes from. Says whether that is news.
     pub(crate) fn taint(&self) -> bool {
         !self.tainted.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether a `&mut self` method panicked half-way.
+    /// Whether a `&mut self` method panicked half-way, in this life or in one that its state comes from.
     pub(crate) fn is_tainted(&self) -> bool {
         self.tainted.load(Ordering::Relaxed)
     }

@@ -10,7 +10,7 @@ use crate::{
     foreign::interpose,
     foreman::Foreman,
     journal::{LastGood, Outcome, Record},
-    journey,
+    journey, recovery,
     report::{
         HostStatus, PluginStatus, ShutdownReport, SwapReport, Trigger, UnloadReport, Verdict,
     },
@@ -18,7 +18,7 @@ use crate::{
     step::Step,
     steps::{
         vet::{self, Examination},
-        watch::{self, NotStaged, Staged},
+        watch::{self, NotStaged},
     },
     store::Store,
     sweeper::Sweeper,
@@ -29,7 +29,8 @@ use crossbeam_channel::Receiver;
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::unix::fs::MetadataExt,
+    fs::DirBuilder,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -186,7 +187,7 @@ impl HostBuilder {
             foreman: Mutex::new(None),
             threads: Mutex::new(threads),
         };
-        come_back(&core)?;
+        recovery::come_back(&core)?;
         if let Some(directory) = &core.directory {
             *owner.foreman.lock() = Some(Foreman::start(&core, directory, self.only)?);
         }
@@ -225,56 +226,6 @@ fn build_of(program: &Path) -> String {
         |file| format!("{}-{}.{}", file.len(), file.mtime(), file.mtime_nsec()),
     );
     format!("{}-{file}", env!("CARGO_PKG_VERSION"))
-}
-
-/// Brings back what served when the last host on this state directory ended.
-fn come_back(core: &Arc<Core>) -> Result<()> {
-    for record in core.store.unfinished()? {
-        core.remark(
-            &record.plugin,
-            format!(
-                "the host ended during the swap to version {}; what served before counts",
-                record.version
-            ),
-        );
-        let outcome = Outcome::Failed {
-            step: Step::Switch,
-            reason: "the host ended during the swap".to_owned(),
-        };
-        core.store.finish(&Record { outcome, ..record })?;
-    }
-    for (plugin, memory) in core.store.plugins()? {
-        let slot = core.slot_for(&plugin);
-        if memory.unloaded {
-            slot.now_unloaded();
-            continue;
-        }
-        let Some(last_good) = memory.last_good else {
-            continue;
-        };
-        match stage_kept(core, &last_good) {
-            // The journey tells its own outcome.
-            Ok(staged) => drop(journey::swap(core, &slot, staged, Trigger::Start)),
-            Err(error) => core.remark(&plugin, format!("it could not be brought back: {error:#}")),
-        }
-    }
-    Ok(())
-}
-
-fn stage_kept(core: &Core, artifact: &LastGood) -> Result<Staged> {
-    let kept = core.store.artifact(artifact.digest).with_context(|| {
-        format!(
-            "the artifact of version {} is no longer kept",
-            artifact.version
-        )
-    })?;
-    watch::stage_kept(
-        &kept,
-        artifact.digest,
-        artifact.file.clone(),
-        core.store.staged_dir(),
-    )
-    .map_err(NotStaged::into_error)
 }
 
 impl Host {
@@ -370,7 +321,7 @@ impl Host {
             .ok_or_else(|| refuse(anyhow!("no such plugin is known")))?;
         let staged = self
             .find_served(plugin, to)
-            .and_then(|artifact| stage_kept(core, &artifact))
+            .and_then(|artifact| recovery::stage_kept(core, &artifact))
             .map_err(refuse)?;
         journey::swap(core, &slot, staged, Trigger::Rollback)
     }
@@ -402,6 +353,7 @@ impl Host {
             })?;
         Ok(LastGood {
             digest: record.digest,
+            staged_digest: Some(record.staged_digest),
             version: record.version,
             generation: record.generation,
             file: record.file,
@@ -554,21 +506,33 @@ impl Drop for Owner {
 #[must_use]
 pub fn vet(file: &Path, examiner: Option<&Path>, limit: Duration) -> Verdict {
     let own = crate::child::own_program();
-    let staging = std::env::temp_dir().join(format!("host-vet-{}", std::process::id()));
-    if let Err(error) = std::fs::create_dir_all(&staging) {
-        return Verdict::Refused {
-            reason: format!(
-                "no folder for a private copy: {}: {error}",
-                staging.display()
-            ),
-        };
-    }
+    let staging = match private_folder() {
+        Ok(staging) => staging,
+        Err(error) => {
+            return Verdict::Refused {
+                reason: format!("no folder for a private copy: {error:#}"),
+            };
+        }
+    };
     // By the name that the kernel has for it: that is how the mapped copy is found.
     let staging = staging.canonicalize().unwrap_or(staging);
     let verdict = vet_in(&staging, file, examiner.unwrap_or(&own), limit);
-    // Another examination of this process may be using it still.
-    let _in_use = std::fs::remove_dir(&staging);
+    if let Err(error) = std::fs::remove_dir(&staging) {
+        tracing::warn!("{} is left behind: {error}", staging.display());
+    }
     verdict
+}
+
+/// A new folder among the temporary ones that nobody else may look into, or could have made before.
+fn private_folder() -> Result<PathBuf> {
+    let number = getrandom::u64()
+        .map_err(|error| anyhow!("asking the system for a random number: {error}"))?;
+    let folder = std::env::temp_dir().join(format!("host-vet-{number:016x}"));
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("making {}", folder.display()))?;
+    Ok(folder)
 }
 
 fn vet_in(staging: &Path, file: &Path, examiner: &Path, limit: Duration) -> Verdict {
@@ -585,4 +549,20 @@ fn vet_in(staging: &Path, file: &Path, examiner: &Path, limit: Duration) -> Verd
     };
     vet::verdict(&staged, &examination)
         .unwrap_or_else(|error| refused(format!("it could not be examined: {error:#}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_folder_is_new_and_private() {
+        let [first, second] = [(); 2].map(|()| private_folder().expect("made"));
+        assert_ne!(first, second);
+        for folder in [first, second] {
+            let mode = folder.metadata().expect("it is there").mode();
+            assert_eq!(mode & 0o777, 0o700);
+            std::fs::remove_dir(folder).expect("it is empty");
+        }
+    }
 }

@@ -86,6 +86,9 @@ pub struct Memory {
 pub struct LastGood {
     /// The digest of the author's file, by which the store keeps its copy.
     pub digest: Digest,
+    /// The digest of the copy that the store keeps; `None` where an older host has written this.
+    #[serde(default)]
+    pub staged_digest: Option<Digest>,
     /// The author's version.
     pub version: String,
     /// The generation it served as.
@@ -105,6 +108,9 @@ pub struct SavedState {
     pub time: u64,
     /// Whether it was taken when the plugin stopped serving, so that no call came after it.
     pub is_final: bool,
+    /// Whether a `&mut self` method panicked half-way since the state began, so that it may be inconsistent.
+    #[serde(default)]
+    pub tainted: bool,
     /// The snapshot itself.
     #[serde(skip)]
     pub bytes: Vec<u8>,

@@ -6,10 +6,10 @@
 
 use crate::{
     announce::now_millis,
+    config::PluginConfig,
     core::Core,
     desk::Switchboard,
     error::SwapError,
-    event::Happening,
     generation::Generation,
     hand::Hand,
     journal::SavedState,
@@ -228,9 +228,24 @@ pub(crate) fn retire(
     let mut config = core.config.for_plugin(&slot.name).clone();
     config.drain_deadline = drain_deadline;
     let mut book = Logbook::of_departure(core, slot, trigger, &incumbent);
+    book.intent_to_unload()?;
+    let departed = depart(core, slot, incumbent, &config, &mut book);
+    if let Err(error) = &departed {
+        book.served_on(error);
+    }
+    departed
+}
+
+fn depart(
+    core: &Arc<Core>,
+    slot: &Arc<Slot>,
+    incumbent: Arc<Generation>,
+    config: &PluginConfig,
+    book: &mut Logbook<'_>,
+) -> Result<UnloadReport, SwapError> {
     let hand = book.step_part(Step::Drain, || hand_for(&incumbent))?;
     let drained = book.step(Step::Drain, || {
-        drain::close(incumbent, slot, &core.closing, &config, &core.shutting_down)
+        drain::drain(incumbent, slot, &core.closing, config, &core.shutting_down)
     })?;
     let Drained {
         ticket,
@@ -245,20 +260,15 @@ pub(crate) fn retire(
     // What follows may take its time, and holds up no other plugin's swap.
     drop(only_one);
     slot.now_unloaded();
-    let generation = book.record.generation;
-    core.announcer.announce(Happening::Unloaded {
-        plugin: slot.name.to_string(),
-        generation,
-        trigger,
-    });
+    book.unloaded();
     let departure = match retired {
         Some(retired) => book.infallible(Step::Unload, || unload::unload(retired, &core.sweeper)),
         None => Departure::Unmapped,
     };
-    book.unloaded(&departure);
+    book.departed(&departure);
     Ok(UnloadReport {
         plugin: slot.name.to_string(),
-        generation,
+        generation: book.record.generation,
         departure,
         state_saved,
     })
@@ -280,6 +290,7 @@ fn save_final_state(
         generation: generation.life.number,
         time: now_millis(),
         is_final: true,
+        tainted: generation.is_tainted(),
         bytes,
     };
     core.store.save_state(&generation.life.plugin, &state)?;

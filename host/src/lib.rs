@@ -7,7 +7,8 @@
 //! Modules, in the order in which an artifact meets them: `directory` and `foreman` (what appears in the watched
 //! directory), `journey` (the order of the steps), `steps`, `examiner` and `child` (vetting in another process), `foreign`
 //! (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `desk` (what a plugin asks of the
-//! host), `sweeper` (the way out of memory), `store` (what is kept on disk).
+//! host), `sweeper` (the way out of memory), `store` (what is kept on disk), `recovery` (how a
+//! host comes back to it).
 //!
 //! There is no global state but three things, named where they stand: the interposed functions of the C library, the
 //! logs of leases by thread, and the C library's own list of libraries.
@@ -34,6 +35,7 @@ mod journey;
 mod likeness;
 mod logbook;
 pub mod notices;
+mod recovery;
 pub mod report;
 mod slot;
 mod status;

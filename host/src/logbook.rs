@@ -22,6 +22,8 @@ pub(crate) struct Logbook<'a> {
     /// What the journal will say.
     pub(crate) record: Record,
     is_journalled: bool,
+    /// Whether the journal has its outcome, with what a restart needs.
+    is_written: bool,
     remarks: Vec<String>,
 }
 
@@ -88,6 +90,7 @@ impl<'a> Logbook<'a> {
             slot,
             record,
             is_journalled: false,
+            is_written: false,
             remarks: Vec::new(),
         }
     }
@@ -152,6 +155,27 @@ impl<'a> Logbook<'a> {
         Ok(())
     }
 
+    /// Writes down, durably, that a plugin is about to be taken out of service. A shutdown is nobody's decision against a
+    /// plugin: it leaves no intent.
+    ///
+    /// # Errors
+    /// The journal's: without it, nothing is begun.
+    pub(crate) fn intent_to_unload(&mut self) -> Result<(), SwapError> {
+        if self.record.trigger == Trigger::Shutdown {
+            return Ok(());
+        }
+        self.record.sequence = self
+            .core
+            .store
+            .begin(self.record.clone())
+            .map_err(|cause| {
+                let cause = cause.context("writing the unload's intent to the journal");
+                SwapError::new(Step::Drain, &*self.slot.name, cause)
+            })?;
+        self.is_journalled = true;
+        Ok(())
+    }
+
     /// A state that was saved is about to be restored: says what may be missing of it.
     pub(crate) fn remark_on_saved(&mut self, saved: &SavedState) {
         if !saved.is_final {
@@ -186,12 +210,31 @@ impl<'a> Logbook<'a> {
             step: error.step,
             reason,
         };
-        let written = if self.is_journalled {
-            self.core.store.finish(&self.record)
-        } else {
-            self.core.store.begin(self.record.clone()).map(drop)
-        };
+        let written = self.write();
         self.warn_unwritten(written);
+    }
+
+    /// The unload ended before its gate was opened on nothing.
+    pub(crate) fn served_on(&mut self, error: &SwapError) {
+        if !self.is_journalled {
+            return;
+        }
+        self.record.outcome = Outcome::Failed {
+            step: error.step,
+            reason: format!("{:#}", error.cause),
+        };
+        let written = self.write();
+        self.warn_unwritten(written);
+    }
+
+    /// Writes the record as it is now.
+    fn write(&mut self) -> Result<()> {
+        if self.is_journalled {
+            return self.core.store.finish(&self.record);
+        }
+        self.record.sequence = self.core.store.begin(self.record.clone())?;
+        self.is_journalled = true;
+        Ok(())
     }
 
     /// The successor serves: writes that down, with what a restart needs, and gives the report.
@@ -202,11 +245,7 @@ impl<'a> Logbook<'a> {
             .state
             .as_ref()
             .map(|state| state.bytes.len() as u64);
-        if switched
-            .retired
-            .as_ref()
-            .is_some_and(|retired| retired.tenant().is_tainted())
-        {
+        if switched.state.as_ref().is_some_and(|state| state.tainted) {
             self.remarks.push(
                 "the state handed over is tainted: a `&mut self` method panicked half-way"
                     .to_owned(),
@@ -227,6 +266,7 @@ impl<'a> Logbook<'a> {
             remarks: self.remarks.clone(),
         };
         let written = self.write_success(switched);
+        self.is_written = written.is_ok();
         self.warn_unwritten(written);
         SwapReport {
             plugin: self.record.plugin.clone(),
@@ -246,10 +286,12 @@ impl<'a> Logbook<'a> {
     fn write_success(&self, switched: &Switched) -> Result<()> {
         let (store, plugin) = (&self.core.store, &self.record.plugin);
         let life = &switched.successor.life;
-        store.keep_artifact(plugin, life.digest, life.copy.path())?;
+        let kept = store.keep_artifact(plugin, life.digest, life.copy.path());
+        // Whatever became of the artifact: a state that calls come after must not pass for the last one.
         if let Some(state) = &switched.state {
             store.save_state(plugin, state)?;
         }
+        kept?;
         let memory = self.memory(store.memory(plugin)?);
         store.finish_and_remember(&self.record, &memory)?;
         let keep = self.core.config.for_plugin(plugin).keep_artifacts;
@@ -274,6 +316,7 @@ impl<'a> Logbook<'a> {
         Memory {
             last_good: Some(LastGood {
                 digest: record.digest,
+                staged_digest: Some(record.staged_digest),
                 version: record.version.clone(),
                 generation: record.generation,
                 file: record.file.clone(),
@@ -283,36 +326,45 @@ impl<'a> Logbook<'a> {
         }
     }
 
-    /// The replaced generation has departed, or lingers.
+    /// The generation that was replaced or unloaded has departed, or lingers.
     pub(crate) fn departed(&mut self, became: &Departure) {
-        if let Outcome::Swapped { departure, .. } = &mut self.record.outcome {
+        // Unwritten, it stays an intent: at recovery what is remembered counts, which is what was before.
+        if !self.is_written {
+            return;
+        }
+        if let Outcome::Swapped { departure, .. } | Outcome::Unloaded { departure } =
+            &mut self.record.outcome
+        {
             *departure = Some(became.clone());
         }
-        let written = self.core.store.finish(&self.record);
+        let written = self.write();
         self.warn_unwritten(written);
     }
 
-    /// The plugin was taken out of service.
-    pub(crate) fn unloaded(&mut self, became: &Departure) {
-        self.record.outcome = Outcome::Unloaded {
-            departure: Some(became.clone()),
-        };
+    /// The plugin is out of service: writes that down before anything of it is dropped, which may take long.
+    pub(crate) fn unloaded(&mut self) {
+        self.record.outcome = Outcome::Unloaded { departure: None };
         let written = self.write_unloaded();
+        self.is_written = written.is_ok();
         self.warn_unwritten(written);
+        self.core.announcer.announce(Happening::Unloaded {
+            plugin: self.record.plugin.clone(),
+            generation: self.record.generation,
+            trigger: self.record.trigger,
+        });
     }
 
     fn write_unloaded(&mut self) -> Result<()> {
         let store = &self.core.store;
-        store.begin(self.record.clone())?;
         let mut memory = store.memory(&self.record.plugin)?;
         match self.record.trigger {
-            Trigger::Shutdown => return Ok(()),
+            Trigger::Shutdown => return self.write(),
             // An operator's word holds until the file changes; a file that comes back is welcome as it is.
             Trigger::Removal => memory.superseded = None,
             _ => memory.superseded = memory.superseded.or(Some(self.record.digest)),
         }
         memory.unloaded = true;
-        store.remember(&self.record.plugin, &memory)
+        store.finish_and_remember(&self.record, &memory)
     }
 
     /// What has happened has happened: a journal that cannot be written is said aloud, and no reason to stop.

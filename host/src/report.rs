@@ -196,7 +196,8 @@ pub struct GenerationStatus {
     pub digest: Digest,
     /// When it began to serve: milliseconds since 1970.
     pub since: u64,
-    /// Whether a `&mut self` method panicked half-way, so that its state may be inconsistent.
+    /// Whether a `&mut self` method panicked half-way, in this generation or in one that its state comes from, so that the
+    /// state may be inconsistent.
     pub tainted: bool,
     /// Jobs of its that are running.
     pub jobs: usize,

@@ -8,7 +8,11 @@ use crate::{
     step::Step,
 };
 use parking_lot::Mutex;
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 /// Where callers find a plugin.
 pub(crate) struct Slot {
@@ -64,9 +68,25 @@ impl Slot {
         self.facts.lock().standing = Standing::Unloaded;
     }
 
-    /// It comes from this file of the watched directory, or from none.
-    pub(crate) fn set_file(&self, file: Option<PathBuf>) {
-        self.facts.lock().file = file;
+    /// Makes it come from this file of the watched directory.
+    ///
+    /// # Errors
+    /// The other file that it comes from, and that is still there.
+    pub(crate) fn claim(&self, file: &Path) -> Result<(), PathBuf> {
+        let mut facts = self.facts.lock();
+        match &facts.file {
+            Some(first) if first != file && first.exists() => Err(first.clone()),
+            _ => {
+                facts.file = Some(file.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// This file is gone: if it comes from it, it comes from none.
+    pub(crate) fn file_is_gone(&self, file: &Path) {
+        let mut facts = self.facts.lock();
+        facts.file.take_if(|first| first == file);
     }
 
     /// An artifact of it was turned away.
@@ -129,5 +149,27 @@ pub(crate) fn in_words(blockers: &[Blocker]) -> String {
         "calls that came and went, each longer than a try".to_owned()
     } else {
         texts.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_file_that_is_there_claims_a_slot() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [first, second] = ["liba.so", "libb.so"].map(|name| folder.path().join(name));
+        for file in [&first, &second] {
+            std::fs::write(file, "a").expect("written");
+        }
+        let slot = Slot::new("test");
+        assert_eq!(slot.claim(&first), Ok(()));
+        assert_eq!(slot.claim(&second), Err(first.clone()));
+        assert_eq!(slot.claim(&first), Ok(()));
+        slot.file_is_gone(&second);
+        assert_eq!(slot.facts().file, Some(first.clone()));
+        std::fs::remove_file(&first).expect("removed");
+        assert_eq!(slot.claim(&second), Ok(()));
     }
 }

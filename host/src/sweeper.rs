@@ -2,6 +2,7 @@
 
 use crate::{
     announce::Announcer,
+    desk::Desk,
     event::Happening,
     foreign::{
         instance::{Candidate, Remains},
@@ -297,10 +298,8 @@ impl Sweeper {
         match stage {
             Stage::Inside(leaving) => leave_callers(leaving, retired),
             Stage::Object(object) => {
-                if let Some(life) = &retired.life {
-                    life.desk.close();
-                }
-                drop_object(*object, &retired.plugin)
+                let desk = retired.life.as_ref().map(|life| Arc::clone(&life.desk));
+                drop_object(*object, desk, &retired.plugin)
             }
             Stage::Stuck(comes_back) => match comes_back.try_recv() {
                 Ok(stage) => Onward::To(stage),
@@ -389,8 +388,9 @@ fn leave_callers(mut leaving: Leaving<Generation>, retired: &mut Retired) -> Onw
     Onward::Waits(Stage::Inside(leaving), cause)
 }
 
-/// Drops the author's value on a thread that can be left behind.
-fn drop_object(object: Object, plugin: &str) -> Onward {
+/// Drops the author's value on a thread that can be left behind; before it, the jobs of a candidate that never began,
+/// which are the author's values too.
+fn drop_object(object: Object, desk: Option<Arc<Desk>>, plugin: &str) -> Onward {
     let Ok(hand) = Hand::new(plugin) else {
         let cause = "no thread can be started to drop it".to_owned();
         return Onward::Waits(Stage::Object(Box::new(object)), cause);
@@ -398,6 +398,9 @@ fn drop_object(object: Object, plugin: &str) -> Onward {
     let name = plugin.to_owned();
     let (give, take) = bounded(1);
     let retire = move || {
+        if let Some(desk) = desk {
+            desk.close();
+        }
         let (remains, outcome) = match object {
             Object::Candidate(candidate) => candidate.retire(),
             Object::Generation(instance) => instance.retire(),

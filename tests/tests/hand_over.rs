@@ -190,6 +190,26 @@ fn a_host_comes_back_with_every_state() {
 }
 
 #[test]
+fn a_state_that_calls_come_after_is_not_the_last_even_if_the_artifact_cannot_be_kept() {
+    let scene = Scene::new(EXAMINER);
+    let host = counted(&scene);
+    host.unload("steady").expect("the unload");
+    let is_final = || {
+        let mut states = std::fs::read_dir(scene.state_dir().join("snapshots")).expect("a folder");
+        let state = states.next().expect("a state").expect("a file").path();
+        let text = std::fs::read(state).expect("it can be read");
+        String::from_utf8_lossy(&text).contains(r#""is_final":true"#)
+    };
+    assert!(is_final());
+    let artifacts = scene.state_dir().join("artifacts");
+    std::fs::remove_dir_all(&artifacts).expect("removed");
+    std::fs::write(&artifacts, "no folder").expect("written");
+    scene.load(&host, &Artifact::of("steady").version("1.0.1"));
+    assert_eq!(number(&host, "steady", "increment", "[1,6]"), 6);
+    assert!(!is_final());
+}
+
+#[test]
 fn timers_and_jobs_begin_anew_in_each_generation_and_never_in_two() {
     let scene = Scene::new(EXAMINER);
     let host = scene.start();

@@ -203,3 +203,23 @@ fn a_host_that_is_shut_down_answers_no_more() {
     assert!(matches!(error, CallError::NotServing(_)), "{error:?}");
     scene.wait_until_unmapped();
 }
+
+#[test]
+fn calls_in_a_circle_are_refused_before_they_overflow_a_stack() {
+    let scene = Scene::new(EXAMINER);
+    let host = scene.start();
+    scene.load(&host, &Artifact::of("nested"));
+    scene.load(&host, &Artifact::of("steady"));
+    let relayed = |times: usize| {
+        let innermost = r#"["steady","total",[]]"#.to_owned();
+        (1..times).fold(innermost, |inner, _| {
+            format!(r#"["nested","relay",{inner}]"#)
+        })
+    };
+    assert_eq!(number(&host, "nested", "relay", &relayed(64)), 0);
+    let error = host
+        .call("nested", "relay", relayed(65).as_bytes())
+        .expect_err("one more");
+    assert!(error.to_string().contains("64 calls into"), "{error}");
+    assert_eq!(number(&host, "nested", "relay", &relayed(64)), 0);
+}

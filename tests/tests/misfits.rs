@@ -1,6 +1,9 @@
 //! Misfits: what becomes of artifacts with one fault each, while a good one serves.
 
-use host::{CallError, Host, Step, report::Verdict};
+use host::{
+    CallError, Host, Step,
+    report::{SwapReport, Verdict},
+};
 use std::time::Duration;
 use tests::{Artifact, Scene, examples, number};
 
@@ -208,6 +211,37 @@ fn a_panic_in_an_exclusive_method_taints_the_state_and_says_so() {
         2,
         "the half-made change is there"
     );
+}
+
+#[test]
+fn a_taint_stays_with_the_state() {
+    let scene = Scene::new(EXAMINER);
+    let host = scene.start();
+    let artifact = Artifact::of("panics_in_exclusive_method");
+    scene.load(&host, &artifact);
+    let name = "panics-in-exclusive-method";
+    host.call(name, "fail", b"").expect_err("it panics");
+    let tainted = |host: &Host| {
+        let serving = host.plugin(name).and_then(|plugin| plugin.serving);
+        serving.expect("it serves").tainted
+    };
+    let says_so = |report: &SwapReport| {
+        assert!(
+            report.remarks.iter().any(|text| text.contains("tainted")),
+            "{report:?}"
+        );
+    };
+    for build in 1..=2 {
+        says_so(&scene.load(&host, &artifact.clone().build(build)));
+        assert!(tainted(&host), "swap {build}");
+    }
+    host.unload(name).expect("the unload");
+    says_so(&scene.load(&host, &artifact));
+    assert!(tainted(&host), "after an unload");
+    host.shutdown(tests::LIMIT);
+    drop(host);
+    let host = scene.start();
+    assert!(tainted(&host), "after a restart");
 }
 
 #[test]

@@ -154,6 +154,34 @@ fn a_host_comes_back_on_the_last_good_artifact() {
 }
 
 #[test]
+fn a_kept_artifact_that_is_damaged_is_named_and_not_loaded() {
+    let scene = Scene::new(EXAMINER);
+    let host = scene.start();
+    let old = Artifact::of("steady").version("1.0.1");
+    scene.load(&host, &old);
+    scene.load(&host, &Artifact::of("steady").version("1.0.2"));
+    let kept = scene
+        .state_dir()
+        .join(format!("artifacts/{}.so", old.digest()));
+    let mut bytes = std::fs::read(&kept).expect("it is kept");
+    *bytes.last_mut().expect("it is not empty") ^= 1;
+    // Another file: what is there may be mapped.
+    std::fs::remove_file(&kept).expect("removed");
+    std::fs::write(&kept, bytes).expect("damaged");
+    let error = host.rollback("steady", None).expect_err("it is damaged");
+    assert!(error.to_string().contains("damaged"), "{error}");
+    let version = host
+        .call("steady", "total", b"")
+        .expect("it serves")
+        .version;
+    assert_eq!(&*version, "1.0.2");
+    std::fs::remove_file(&kept).expect("removed");
+    scene.load(&host, &old);
+    host.rollback("steady", None).expect("the rollback");
+    host.rollback("steady", None).expect("it is kept again");
+}
+
+#[test]
 fn what_was_unloaded_stays_unloaded() {
     let scene = Scene::new(EXAMINER);
     Artifact::of("steady").place(&scene.plugins());

@@ -2,6 +2,7 @@
 
 use host::{
     event::Happening,
+    journal::Outcome,
     report::{Departure, Standing},
 };
 use tests::{Artifact, Hold, Scene, number, until};
@@ -133,6 +134,65 @@ fn a_job_that_does_not_listen_makes_its_generation_linger_until_it_ends() {
         host.plugin("stubborn")
             .filter(|plugin| plugin.lingering.is_empty())
     });
+}
+
+#[test]
+fn a_job_that_sleeps_holds_nothing_of_what_it_called() {
+    let scene = Scene::new(EXAMINER);
+    let host = scene.start();
+    scene.load(&host, &Artifact::of("thread_locals"));
+    scene.load(&host, &Artifact::of("sleeper"));
+    host.call("sleeper", "begin", br#"["thread-locals","work"]"#)
+        .expect("a job");
+    until("the job has called", || {
+        (number(&host, "sleeper", "called", "") == 1).then_some(())
+    });
+    host.unload("thread-locals").expect("the unload");
+    until("nothing lingers", || {
+        host.plugin("thread-locals")
+            .filter(|plugin| plugin.lingering.is_empty())
+    });
+    assert_eq!(
+        number(&host, "sleeper", "called", ""),
+        1,
+        "the job sleeps on"
+    );
+}
+
+#[test]
+fn an_unload_is_a_matter_of_record_before_anything_is_dropped() {
+    let scene = Scene::new(EXAMINER);
+    let host = scene.start();
+    scene.load(&host, &Artifact::of("stubborn"));
+    let hold = Hold::new();
+    host.call("stubborn", "begin", &hold.arguments())
+        .expect("a job");
+    let inside = hold.wait();
+    let events = host.follow();
+    let unloading = {
+        let host = host.clone();
+        std::thread::spawn(move || host.unload("stubborn").expect("the unload"))
+    };
+    tests::event(&events, "the unload", |what| {
+        matches!(what, Happening::Unloaded { .. })
+    });
+    let history = host.history("stubborn", 1).expect("the history");
+    assert!(
+        matches!(history[0].outcome, Outcome::Unloaded { .. }),
+        "{history:?}"
+    );
+    unloading.join().expect("no panic");
+    let history = host.history("stubborn", 2).expect("the history");
+    assert!(
+        matches!(history[0].outcome, Outcome::Unloaded { departure: Some(_) }),
+        "{history:?}"
+    );
+    assert!(
+        matches!(history[1].outcome, Outcome::Swapped { .. }),
+        "an unload is one record: {history:?}"
+    );
+    drop(inside);
+    scene.wait_until_unmapped();
 }
 
 #[test]

@@ -91,3 +91,14 @@ fn a_time_out_is_not_held_against_the_artifact() {
     let verdict = scene.start().vet(&file);
     assert_eq!(verdict.word(), "sound", "{verdict:?}");
 }
+
+#[test]
+fn a_pipe_with_the_name_of_a_library_is_waited_for_by_nobody() {
+    let scene = Scene::new(EXAMINER);
+    let pipe = scene.plugins().join("libpipe.so");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("it can be run").success());
+    let verdict = host::vet(&pipe, Some(EXAMINER.as_ref()), LIMIT);
+    let reason = verdict.reason().expect("it is no plugin");
+    assert!(reason.contains("not a file"), "{reason}");
+}

@@ -80,6 +80,18 @@ fn a_file_that_is_renamed_or_copied_into_place_is_swapped_in() {
 }
 
 #[test]
+fn a_link_to_a_finished_file_is_swapped_in() {
+    let scene = Scene::new(EXAMINER);
+    let host = scene.start_watching();
+    let events = host.follow();
+    let finished = scene.plugins().join("finished");
+    fs::write(&finished, Artifact::of("steady").version("1.0.1").bytes()).expect("written");
+    std::os::unix::fs::symlink(&finished, scene.plugins().join("libsteady.so")).expect("linked");
+    swapped(&events, "1.0.1");
+    assert_eq!(version(&host), "1.0.1");
+}
+
+#[test]
 fn a_half_written_file_is_taken_when_it_is_whole() {
     let scene = Scene::new(EXAMINER);
     let host = scene.start_watching();
@@ -220,6 +232,32 @@ fn a_second_file_that_claims_the_same_plugin_is_ignored_with_a_reason() {
         ignored.iter().any(|file| file.path == second),
         "{ignored:?}"
     );
+}
+
+#[test]
+fn a_second_file_takes_over_when_the_first_is_removed() {
+    let scene = Scene::new(EXAMINER);
+    let first = Artifact::of("steady")
+        .version("1.0.1")
+        .place(&scene.plugins());
+    let host = scene.start_watching();
+    assert_eq!(number(&host, "steady", "increment", "[1,1]"), 1);
+    let events = host.follow();
+    let copy = Artifact::of("steady").version("1.0.2").named("libcopy.so");
+    let second = copy.place(&scene.plugins());
+    event(
+        &events,
+        "the second file",
+        |what| matches!(what, Happening::Ignored { file, .. } if file.contains("libcopy.so")),
+    );
+    fs::remove_file(first).expect("removed");
+    swapped(&events, "1.0.2");
+    assert_eq!(number(&host, "steady", "total", ""), 1);
+    assert_eq!(
+        host.plugin("steady").expect("it is known").file,
+        Some(second)
+    );
+    assert!(host.status().ignored.is_empty());
 }
 
 #[test]

@@ -14,8 +14,13 @@ pub(crate) struct Mapped {
 
 /// Looks `path` up in this process's mappings. A path that was unlinked since is found by its old name.
 pub(crate) fn of(path: &Path) -> Result<Mapped> {
-    let list =
-        std::fs::read_to_string("/proc/self/maps").context("reading the process's mappings")?;
+    let list = std::fs::read("/proc/self/maps").context("reading the process's mappings")?;
+    Ok(find(&list, path))
+}
+
+/// Looks `path` up in a list of mappings, in which other paths may hold anything.
+fn find(list: &[u8], path: &Path) -> Mapped {
+    let list = String::from_utf8_lossy(list);
     let wanted = path.to_string_lossy();
     let mut mapped = Mapped::default();
     for line in list.lines() {
@@ -27,7 +32,7 @@ pub(crate) fn of(path: &Path) -> Result<Mapped> {
             mapped.inode = Some(entry.inode);
         }
     }
-    Ok(mapped)
+    mapped
 }
 
 /// A line of the list: `address permissions offset device inode path`.
@@ -67,6 +72,14 @@ mod tests {
             (line.permissions, line.inode, line.path),
             ("r-xp", 4711, "/a b/c.so")
         );
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_hides_no_other() {
+        let list = b"7f00-7f01 r-xp 00001000 fe:00 1 /a/\xff.so\n\
+            7f01-7f02 r-xp 00001000 fe:00 2 /a/b.so (deleted)\n";
+        let mapped = find(list, Path::new("/a/b.so"));
+        assert_eq!((mapped.executable, mapped.inode), (true, Some(2)));
     }
 
     #[test]

@@ -158,7 +158,7 @@ fn a_nested_call_is_let_in_while_a_swap_waits_for_the_outer_one() {
 #[test]
 fn nesting_has_an_end() {
     for gate in gates_on(1) {
-        let leases: Vec<_> = (0..=DEEPEST)
+        let leases: Vec<_> = (0..DEEPEST)
             .map(|_| gate.enter(SOON).expect("not too deep"))
             .collect();
         assert_eq!(gate.enter(SOON).err(), Some(Refusal::TooDeep));

@@ -28,17 +28,6 @@ pub(crate) struct Drained<'a, Ticket> {
     pub(crate) only_one: MutexGuard<'a, ()>,
 }
 
-/// Drains the slot for a candidate.
-pub(crate) fn drain<'a>(
-    loaded: Loaded,
-    slot: &'a Slot,
-    only_one: &'a Mutex<()>,
-    config: &PluginConfig,
-    shutting_down: &AtomicBool,
-) -> Result<Drained<'a, Loaded>> {
-    close(loaded, slot, only_one, config, shutting_down)
-}
-
 /// Closes a slot, with whatever ticket there is. Nothing keeps trying in a host that is shutting down.
 pub(crate) fn close<'a, Ticket>(
     ticket: Ticket,

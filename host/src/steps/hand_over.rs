@@ -96,6 +96,7 @@ fn snapshot(
         generation: incumbent.life.number,
         time: crate::announce::now_millis(),
         is_final: false,
+        tainted: incumbent.is_tainted(),
         bytes,
     }))
 }

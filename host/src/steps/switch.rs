@@ -26,6 +26,9 @@ pub(crate) struct Switched {
 pub(crate) fn switch(handed_over: HandedOver<'_>) -> Result<Switched> {
     let HandedOver { drained, state } = handed_over;
     let (successor, remarks) = ready(drained.ticket)?;
+    if state.as_ref().is_some_and(|state| state.tainted) {
+        successor.taint();
+    }
     let retired = drained.closed.open_on(Some(Arc::clone(&successor)));
     successor.life.desk.open();
     Ok(Switched {

@@ -121,15 +121,24 @@ pub(crate) fn stage(file: &Path, directory: &Path) -> Result<Staged, NotStaged> 
     place(bytes, Some(file.to_owned()), directory, began)
 }
 
-/// Copies an artifact that the store has kept into `directory`.
+/// Copies an artifact that the store has kept into `directory`. `kept_digest` is what it was kept with, as far as that is
+/// known.
 pub(crate) fn stage_kept(
     kept: &Path,
     digest: Digest,
+    kept_digest: Option<Digest>,
     file: Option<PathBuf>,
     directory: &Path,
 ) -> Result<Staged, NotStaged> {
     let began = Instant::now();
     let bytes = std::fs::read(kept).with_context(|| format!("reading {}", kept.display()))?;
+    if kept_digest.is_some_and(|expected| expected != Digest::of(&bytes)) {
+        return Err(NotStaged::Platform(anyhow!(
+            "the kept artifact {} is damaged: its content does not fit its digest; remove it, and load that version from \
+             its own file again",
+            kept.display()
+        )));
+    }
     let mut staged = place(bytes, file, directory, began)?;
     // The store keeps the staged form; it goes by the digest of the author's file.
     staged.digest = digest;
@@ -181,7 +190,12 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, NotStaged> {
         return Err(NotStaged::Unfit(Unfit::Stranger(reason)));
     }
     let reading = || format!("reading {}", path.display());
-    let mut file = File::open(path).with_context(reading)?;
+    // Opening a pipe would wait for somebody to write to it; files do not care.
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .with_context(reading)?;
     let metadata = file.metadata().with_context(reading)?;
     if !metadata.is_file() {
         return Err(NotStaged::Unfit(Unfit::Stranger(

@@ -99,7 +99,8 @@ impl Store {
         })
     }
 
-    /// [`Store::finish`] and [`Store::remember`] at once: both are on disk, or neither.
+    /// [`Store::finish`], and remembers this of the plugin in place of what was remembered before: both are on disk, or
+    /// neither.
     pub(crate) fn finish_and_remember(
         &self,
         record: &Record,
@@ -151,6 +152,7 @@ impl Store {
     }
 
     /// Remembers this of a plugin, in place of what was remembered before.
+    #[cfg(test)]
     pub(crate) fn remember(&self, plugin: &str, memory: &Memory) -> anyhow::Result<()> {
         self.write("remembering a plugin", |write| {
             put_memory(write, plugin, memory)

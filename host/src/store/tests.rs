@@ -68,6 +68,7 @@ fn saved(generation: u64, bytes: &[u8]) -> SavedState {
         generation,
         time: 3,
         is_final: true,
+        tainted: true,
         bytes: bytes.to_vec(),
     }
 }

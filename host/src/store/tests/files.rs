@@ -91,6 +91,7 @@ fn pruning_keeps_what_served_last_and_what_others_need() {
     let memory = Memory {
         last_good: Some(LastGood {
             digest: digest(2),
+            staged_digest: Some(digest(2)),
             version: "1.0.0".to_owned(),
             generation: 2,
             file: None,

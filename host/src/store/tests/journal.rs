@@ -147,6 +147,7 @@ fn memories_survive() {
     let memory = Memory {
         last_good: Some(LastGood {
             digest: digest(1),
+            staged_digest: Some(digest(1)),
             version: "1.0.0".to_owned(),
             generation: 1,
             file: Some("/plugins/libcounter.so".into()),
