@@ -1,10 +1,9 @@
 //! Drain: closes the gate, and waits until no call is inside.
 //!
-//! Takes a [`Loaded`] candidate. Gives it [`Drained`], with the closed gate. Fails when calls are still inside at the
+//! Takes a [`Loaded`](super::load::Loaded) candidate. Gives it [`Drained`], with the closed gate. Fails when calls are still inside at the
 //! deadline, and names them. Callers who arrive wait outside, each no longer than one try takes. Dropping the ticket
 //! opens the gate on the incumbent.
 
-use super::load::Loaded;
 use crate::{
     config::{OnDrainDeadline, PluginConfig},
     gate::{Closed, Leaving},
@@ -28,8 +27,8 @@ pub(crate) struct Drained<'a, Ticket> {
     pub(crate) only_one: MutexGuard<'a, ()>,
 }
 
-/// Closes a slot, with whatever ticket there is. Nothing keeps trying in a host that is shutting down.
-pub(crate) fn close<'a, Ticket>(
+/// Drains the slot for whoever holds the ticket: a candidate, or what is to be unloaded. Nothing keeps trying in a host that is shutting down.
+pub(crate) fn drain<'a, Ticket>(
     ticket: Ticket,
     slot: &'a Slot,
     only_one: &'a Mutex<()>,

@@ -1,4 +1,4 @@
-//! The interposition's promises, on ranges that stand in for libraries.
+//! What the interposition promises.
 
 use super::*;
 use std::sync::Barrier;
