@@ -1,8 +1,8 @@
 //! Drain: closes the gate, and waits until no call is inside.
 //!
-//! Takes a [`Loaded`](super::load::Loaded) candidate. Gives it [`Drained`], with the closed gate. Fails when calls are still inside at the
-//! deadline, and names them. Callers who arrive wait outside, each no longer than one try takes. Dropping the ticket
-//! opens the gate on the incumbent.
+//! Takes a [`Loaded`](super::load::Loaded) candidate. Gives it [`Drained`], with the closed gate. Fails when calls are
+//! still inside at the deadline, and names them. Callers who arrive wait outside, each no longer than one try takes.
+//! Dropping the ticket opens the gate on the incumbent.
 
 use crate::{
     config::{OnDrainDeadline, PluginConfig},
@@ -27,7 +27,8 @@ pub(crate) struct Drained<'a, Ticket> {
     pub(crate) only_one: MutexGuard<'a, ()>,
 }
 
-/// Drains the slot for whoever holds the ticket: a candidate, or what is to be unloaded. Nothing keeps trying in a host that is shutting down.
+/// Drains the slot for whoever holds the ticket: a candidate, or what is to be unloaded. Nothing keeps trying in a host
+/// that is shutting down.
 pub(crate) fn drain<'a, Ticket>(
     ticket: Ticket,
     slot: &'a Slot,
