@@ -10,8 +10,8 @@
 //! host), `sweeper` (the way out of memory), `store` (what is kept on disk), `recovery` (how a
 //! host comes back to it).
 //!
-//! There is no global state but three things, named where they stand: the interposed functions of the C library, the
-//! logs of leases by thread, and the C library's own list of libraries.
+//! There is no global state but three things, named where they stand: the interposed functions of the C library, each
+//! thread's table of its pins on gates, and the process's registration for memory barriers.
 
 mod announce;
 pub mod artifact;
