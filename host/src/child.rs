@@ -1,6 +1,7 @@
 //! A child: the examiner process as its parent sees it.
 
 use crate::{
+    deadline,
     examiner::{MARK, Tells},
     report::Verdict,
 };
@@ -46,7 +47,7 @@ pub(crate) fn own_program() -> PathBuf {
 /// # Errors
 /// The platform's: the process could not be started or waited for.
 pub(crate) fn examine(program: &Path, staged: &Path, limit: Duration) -> Result<Examined> {
-    let deadline = Instant::now() + limit;
+    let deadline = deadline::after(limit);
     let (ours, theirs) = UnixStream::pair().context("making a socket pair for the examiner")?;
     let mut child = Command::new(program)
         .arg0("host-examiner")

@@ -32,7 +32,8 @@
 //!    does not wait for such pins, since it will have the write side.
 //! 4. *Replace.* The new tenant is stored to `bias` and `current`; after the fence every pin's `entered` is noted. A lease
 //!    that begins later finds the new tenant; one that began before has ended when `exited` has come up to that number.
-//!    By the door the same fences stand between the pin's store and the load of `current`.
+//!    By the door the same fences stand between the pin's store and the load of `current`. The number may be that of a
+//!    lease on the new tenant already: then the old one is waited for longer than need be.
 //! 5. *Nested.* A thread that is inside a gate goes through it again without touching door or counters: it would wait
 //!    behind a swap that waits for it. What it reads as `current` stays until its outer lease ends: closing waits for that
 //!    lease, and replacing for its number.
@@ -40,7 +41,8 @@
 //! # Races considered
 //! A swap that gives up restores the bias before it lets the next one begin; callers by the door at that time keep the
 //! read side, and the next closing waits for them there. Gates are never mistaken for one another: ids are not used again. A pin
-//! outlives its thread's table only on the gate's list, which that thread's end takes it off.
+//! outlives its thread's table only on the gate's list, which that thread's end takes it off. A thread past its
+//! thread-locals has a pin for each lease and always goes by the door: what it nests is bounded by its limits only.
 //!
 //! Why not one lock (2.4 times the cost of a call, 20 times on two threads), counters by shard (1.6 times), or epochs (no
 //! deadline, no names).
@@ -428,7 +430,8 @@ impl<T: Tenant> Lease<'_, T> {
             if exclusive {
                 return Err(Knot::ExclusiveUnderShared);
             }
-            if pin.is_exclusive.load(Ordering::Relaxed) {
+            let outer = pin.in_tenant.load(Ordering::Relaxed);
+            if pin.is_exclusive.load(Ordering::Relaxed) && outer == self.tenant().number() {
                 return Err(Knot::UnderExclusive);
             }
             return Ok(());

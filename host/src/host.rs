@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     config::Config,
     core::Core,
+    deadline,
     error::{CallError, SwapError},
     event::{Event, Happening},
     foreign::interpose,
@@ -435,11 +436,11 @@ impl Owner {
             out_of_time: Vec::new(),
             failed: Vec::new(),
         };
+        let until = deadline::after(deadline);
         if core.shutting_down.swap(true, Ordering::AcqRel) {
             return report;
         }
         core.announcer.announce(Happening::ShuttingDown);
-        let until = Instant::now() + deadline;
         if let Some(foreman) = self.foreman.lock().take() {
             foreman.end(until);
         }

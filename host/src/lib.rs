@@ -19,6 +19,7 @@ mod child;
 mod clock;
 pub mod config;
 mod core;
+mod deadline;
 mod desk;
 mod directory;
 mod error;

@@ -56,10 +56,13 @@ pub(super) fn epoch() -> Instant {
 
 impl Pin {
     pub(super) fn new() -> Self {
-        let thread = std::thread::current();
-        let name = match thread.name() {
-            Some(name) => Arc::from(name),
-            None => Arc::from(format!("{:?}", thread.id())),
+        // The standard library may not know a thread that is past its thread-locals, and panics then.
+        let name = match TABLE.try_with(|_| std::thread::current()) {
+            Ok(thread) => match thread.name() {
+                Some(name) => Arc::from(name),
+                None => Arc::from(format!("{:?}", thread.id())),
+            },
+            Err(_) => Arc::from("a thread at its end"),
         };
         Pin {
             entered: AtomicU64::new(0),

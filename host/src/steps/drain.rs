@@ -6,6 +6,7 @@
 
 use crate::{
     config::{OnDrainDeadline, PluginConfig},
+    deadline,
     gate::{Closed, Leaving},
     generation::Generation,
     slot::{self, Slot},
@@ -37,7 +38,7 @@ pub(crate) fn drain<'a, Ticket>(
     shutting_down: &AtomicBool,
 ) -> Result<Drained<'a, Ticket>> {
     loop {
-        let deadline = Instant::now() + config.drain_deadline;
+        let deadline = deadline::after(config.drain_deadline);
         let may_try_again = || {
             config.on_drain_deadline == OnDrainDeadline::KeepTrying
                 && !shutting_down.load(Ordering::Acquire)
@@ -76,7 +77,7 @@ pub(crate) fn drain<'a, Ticket>(
 /// In overlap mode: waits until no call is inside the replaced generation, or until the deadline has passed. What is
 /// inside then makes the generation linger.
 pub(crate) fn wait_out(retired: &mut Leaving<Generation>, deadline: Duration) {
-    let until = Instant::now() + deadline;
+    let until = deadline::after(deadline);
     let mut pause = Duration::from_micros(100);
     while !retired.inside().is_empty() && Instant::now() < until {
         std::thread::sleep(pause);
