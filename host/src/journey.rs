@@ -8,6 +8,7 @@ use crate::{
     announce::now_millis,
     config::PluginConfig,
     core::Core,
+    deadline,
     desk::Switchboard,
     error::SwapError,
     generation::Generation,
@@ -28,6 +29,7 @@ use crate::{
     },
 };
 use anyhow::{Context, Result, anyhow, ensure};
+use parking_lot::MutexGuard;
 use plugin_api::manifest::Mode;
 use std::{
     sync::{Arc, Weak, atomic::Ordering},
@@ -50,7 +52,7 @@ pub(crate) fn swap(
             "a plugin's call cannot ask for a swap: the swap would wait for the call"
         )));
     }
-    let _one_at_a_time = slot.journey.lock();
+    let _one_at_a_time = one_at_a_time(core, slot)?;
     // Under the lock: a shutdown that begins later finds what this brings into service, and retires it.
     if core.shutting_down.load(Ordering::Acquire) {
         return Err(refuse(anyhow!("the host is shutting down")));
@@ -69,6 +71,20 @@ pub(crate) fn swap(
         book.failed(error);
     }
     outcome
+}
+
+/// Waits for the journey before, no longer than one may take. Only one that keeps trying to drain takes longer.
+fn one_at_a_time<'a>(core: &Core, slot: &'a Slot) -> Result<MutexGuard<'a, ()>, SwapError> {
+    let config = core.config.for_plugin(&slot.name);
+    let limit = (config.handover_timeout.saturating_mul(4))
+        .saturating_add(config.vet_timeout)
+        .saturating_add(config.drain_deadline);
+    slot.journey
+        .try_lock_until(deadline::after(limit))
+        .ok_or_else(|| {
+            let cause = anyhow!("another swap of it has been under way for all of {limit:?}");
+            SwapError::new(Step::Drain, &*slot.name, cause)
+        })
 }
 
 fn unchanged(incumbent: &Generation) -> SwapReport {
@@ -216,7 +232,7 @@ pub(crate) fn retire(
         let cause = anyhow!("a plugin's call cannot unload a plugin: the unload would wait for it");
         return Err(error(Step::Drain, cause));
     }
-    let _one_at_a_time = slot.journey.lock();
+    let _one_at_a_time = one_at_a_time(core, slot)?;
     if trigger == Trigger::Removal && slot.facts().file.is_some() {
         let cause = anyhow!("a file of it is there again");
         return Err(error(Step::Watch, cause));

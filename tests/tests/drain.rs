@@ -160,6 +160,37 @@ fn a_swap_that_keeps_trying_gets_there() {
 }
 
 #[test]
+fn nobody_waits_for_ever_for_a_swap_that_keeps_trying() {
+    let mut scene = Scene::new(EXAMINER);
+    scene.config.plugins.each.vet_timeout = Duration::from_secs(5);
+    scene.config.plugins.each.handover_timeout = Duration::from_secs(1);
+    scene.config.plugins.each.drain_deadline = Duration::from_millis(20);
+    scene.config.plugins.each.on_drain_deadline = OnDrainDeadline::KeepTrying;
+    let host = scene.start();
+    scene.load(&host, &Artifact::of("slow"));
+    let hold = Hold::new();
+    let caller = call(&host, "slow", "hold", hold.arguments());
+    let inside = hold.wait();
+    let events = host.follow();
+    let swap = load(&host, scene.put(&Artifact::of("slow").version("1.0.1")));
+    tests::event(&events, "the candidate", |what| {
+        matches!(
+            what,
+            Happening::StepDone {
+                step: Step::Load,
+                ..
+            }
+        )
+    });
+    let error = host.unload("slow").expect_err("the swap is under way");
+    assert!(error.is_out_of_time(), "{error}");
+    assert!(error.to_string().contains("under way"), "{error}");
+    drop(inside);
+    swap.join().expect("no panic").expect("the swap");
+    caller.join().expect("an answer");
+}
+
+#[test]
 fn a_shutdown_ends_in_time_though_swaps_keep_trying() {
     let mut scene = Scene::new(EXAMINER);
     scene.config.plugins.each.drain_deadline = Duration::from_millis(20);

@@ -180,7 +180,8 @@ impl Instance {
     /// Its state in the format of `schema`, with no `&mut self` method inside.
     pub(crate) fn snapshot(&self, schema: u32) -> Result<Vec<u8>, PluginFault> {
         let _shared = self.lock.as_ref().map(|lock| lock.read());
-        // SAFETY: As in `call`.
+        // SAFETY: No `&mut` to the object exists: it is only made under the write side of the lock, whose read side is
+        // held here, or there is no lock and it is never made.
         let object = unsafe { &*self.object.get() };
         bytes(object.snapshot(schema))
     }
