@@ -8,7 +8,7 @@ use crate::{
     error::CallError,
     event::Happening,
     foreign::{instance::Unanswered, interpose},
-    gate::{self, DEEPEST, Knot, Refusal},
+    gate::{self, Call, DEEPEST, Failure, Knot, Refusal},
     generation::Generation,
     host::Reply,
     report::Standing,
@@ -99,17 +99,8 @@ impl Core {
         let slot = self.slot(plugin).ok_or_else(|| CallError::UnknownPlugin {
             plugin: plugin.to_owned(),
         })?;
-        let lease = slot.gate.enter(limit).map_err(|refusal| match refusal {
-            Refusal::Vacant => vacant(&slot),
-            Refusal::TooDeep => CallError::Failed(format!(
-                "{DEEPEST} calls into \"{plugin}\" are inside one another on this thread, and the next may overflow its \
-                 stack; `{method}` was not executed; do plugins call each other in a circle?"
-            )),
-            Refusal::OutOfTime => CallError::Busy(format!(
-                "plugin \"{plugin}\" was closed for all of {}; the call was not executed",
-                humantime::format_duration(limit)
-            )),
-        })?;
+        let refuse = |refusal| not_let_in(&slot, method, limit, refusal);
+        let lease = slot.gate.enter(limit).map_err(refuse)?;
         let generation = lease.tenant();
         let (number, exclusive) =
             generation
@@ -119,18 +110,11 @@ impl Core {
                     method: method.to_owned(),
                     offered: signatures(generation),
                 })?;
-        lease.note_method(number, exclusive).map_err(|knot| {
-            CallError::Failed(match knot {
-                Knot::UnderExclusive => format!(
-                    "`{method}` would wait for ever: a `&mut self` method of \"{plugin}\" further out on this thread \
-                     waits for it; it was not executed"
-                ),
-                Knot::ExclusiveUnderShared => format!(
-                    "`{method}` is `&mut self` and would wait for ever: a method of \"{plugin}\" further out on this \
-                     thread waits for it; it was not executed"
-                ),
-            })
-        })?;
+        let call = Call {
+            method: number,
+            exclusive,
+        };
+        lease.note(call).map_err(Refusal::Knot).map_err(refuse)?;
         let answered = if exclusive {
             if generation.snapshot_is_stuck() {
                 return Err(CallError::NotServing(format!(
@@ -152,7 +136,14 @@ impl Core {
                 humantime::format_duration(limit)
             ))),
             Err(Unanswered::Fault(fault)) => {
-                if exclusive && fault.0.kind == FaultKind::PANICKED && generation.taint() {
+                let panicked = fault.0.kind == FaultKind::PANICKED;
+                let failure = if panicked {
+                    Failure::Panic
+                } else {
+                    Failure::Error
+                };
+                slot.gate.count_failure(generation, failure);
+                if exclusive && panicked && generation.taint() {
                     self.announcer.announce(Happening::Tainted {
                         plugin: plugin.to_owned(),
                         generation: generation.life.number,
@@ -224,6 +215,35 @@ impl Switchboard for Core {
 
     fn clock(&self) -> &Clock {
         &self.clock
+    }
+}
+
+/// Why a call was not let in, in words.
+pub(crate) fn not_let_in(
+    slot: &Slot,
+    method: &str,
+    limit: Duration,
+    refusal: Refusal,
+) -> CallError {
+    let plugin = &slot.name;
+    match refusal {
+        Refusal::Vacant => vacant(slot),
+        Refusal::TooDeep => CallError::Failed(format!(
+            "{DEEPEST} calls into \"{plugin}\" are inside one another on this thread, and the next may overflow its \
+             stack; `{method}` was not executed; do plugins call each other in a circle?"
+        )),
+        Refusal::OutOfTime => CallError::Busy(format!(
+            "plugin \"{plugin}\" was closed for all of {}; the call was not executed",
+            humantime::format_duration(limit)
+        )),
+        Refusal::Knot(Knot::UnderExclusive) => CallError::Failed(format!(
+            "`{method}` would wait for ever: a `&mut self` method of \"{plugin}\" further out on this thread waits for \
+             it; it was not executed"
+        )),
+        Refusal::Knot(Knot::ExclusiveUnderShared) => CallError::Failed(format!(
+            "`{method}` is `&mut self` and would wait for ever: a method of \"{plugin}\" further out on this thread \
+             waits for it; it was not executed"
+        )),
     }
 }
 

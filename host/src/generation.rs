@@ -4,7 +4,7 @@ use crate::{
     artifact::Digest,
     desk::Desk,
     foreign::instance::{Candidate, Instance, Locking},
-    gate::Tenant,
+    gate::{Numbers, Tally, Tenant},
     steps::watch::StagedCopy,
 };
 use plugin_api::manifest::Manifest;
@@ -33,6 +33,8 @@ pub(crate) struct Life {
     pub(crate) file: Option<PathBuf>,
     /// Where it is served by the host.
     pub(crate) desk: Arc<Desk>,
+    /// Where the calls into it are counted.
+    pub(crate) tally: Arc<Tally>,
     /// The copy that is mapped; removed with this.
     pub(crate) copy: StagedCopy,
 }
@@ -53,6 +55,10 @@ pub(crate) struct Generation {
 impl Tenant for Generation {
     fn number(&self) -> u64 {
         self.life.number
+    }
+
+    fn tally(&self) -> &Arc<Tally> {
+        &self.life.tally
     }
 }
 
@@ -93,6 +99,11 @@ impl Generation {
             .methods
             .get(number as usize)
             .map_or("?", |method| &method.name)
+    }
+
+    /// The numbers of the calls into it, up to now.
+    pub(crate) fn numbers(&self) -> Numbers {
+        self.life.tally.numbers()
     }
 
     /// Notes that a `&mut self` method panicked half-way, in this life or in one that its state comes from. Says whether that is news.

@@ -34,9 +34,9 @@ impl Fences {
     /// The fence of the many: between their store and their look.
     #[inline(always)]
     pub(super) fn of_the_many(self) {
-        match self {
-            Fences::OnTheOne => compiler_fence(Ordering::SeqCst),
-            Fences::OnEach => fence(Ordering::SeqCst),
+        compiler_fence(Ordering::SeqCst);
+        if self == Fences::OnEach {
+            in_full();
         }
     }
 
@@ -47,6 +47,13 @@ impl Fences {
             membarrier::pass();
         }
     }
+}
+
+/// Out of the way of those who can do without.
+#[cold]
+#[inline(never)]
+fn in_full() {
+    fence(Ordering::SeqCst);
 }
 
 #[expect(unsafe_code, reason = "system calls that no safe crate offers")]

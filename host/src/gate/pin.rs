@@ -4,6 +4,10 @@
 //! thread first comes to a gate, stands on that gate's list and in that thread's table, and is taken off the list when
 //! the thread ends. The table is an array by the gates' ids, so that finding a pin is two loads.
 
+use super::{
+    lease::Call,
+    tally::{Counts, Failure, Numbers, Tally},
+};
 use parking_lot::Mutex;
 use std::{
     cell::{Cell, RefCell},
@@ -14,6 +18,13 @@ use std::{
     },
     time::{Duration, Instant},
 };
+
+/// Of short calls at full speed, one in so many is timed.
+const SELDOM: u64 = 2048;
+/// A call is long that takes this: every call is timed then.
+const LONG: Duration = Duration::from_micros(10);
+/// Timed calls of a thread that are closer than this are timed less often.
+const CLOSE: Duration = Duration::from_micros(100);
 
 /// A call that is inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,29 +44,47 @@ pub(crate) struct Inside {
 pub(super) struct Pins(Mutex<Vec<Arc<Pin>>>);
 
 /// One thread's note on one gate. On cache lines of its own: its thread writes it with every call.
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(super) struct Pin {
     pub(super) entered: AtomicU64,
     pub(super) exited: AtomicU64,
+    /// The number of the tenant that the thread called last, and counts for; 0 before the first.
+    pub(super) tenant: AtomicU64,
+    /// The `entered` from which on a call is to be timed.
+    pub(super) due: AtomicU64,
+    /// Of the counted lease: its method + 1; what it was before, while that is not noted.
+    method: AtomicU64,
+    pub(super) is_exclusive: AtomicBool,
     pub(super) by_the_door: AtomicBool,
     /// Leases nested in the counted one.
     pub(super) nested: AtomicU32,
-    /// Of the counted lease: its tenant, its method + 1, and nanoseconds since [`epoch`]; 0 where not noted.
-    pub(super) in_tenant: AtomicU64,
-    pub(super) in_method: AtomicU64,
+    /// Of the counted lease, where it is timed: nanoseconds since [`epoch`]; 0 otherwise.
     pub(super) since: AtomicU64,
-    pub(super) is_exclusive: AtomicBool,
+    /// One call in so many is timed.
+    every: AtomicU64,
+    /// When a call was timed last: nanoseconds since [`epoch`].
+    timed: AtomicU64,
+    counts: Counts,
+    /// Whose numbers the counts are.
+    tally: Mutex<Weak<Tally>>,
+    this: Weak<Pin>,
     thread: Arc<str>,
 }
 
 /// What times of pins count from.
-pub(super) fn epoch() -> Instant {
+fn epoch() -> Instant {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     *EPOCH.get_or_init(Instant::now)
 }
 
+/// Nanoseconds from [`epoch`] to then; never 0.
+pub(super) fn since_epoch(then: Instant) -> u64 {
+    let nanos = then.saturating_duration_since(epoch()).as_nanos();
+    (nanos as u64).max(1)
+}
+
 impl Pin {
-    pub(super) fn new() -> Self {
+    pub(super) fn new() -> Arc<Self> {
         // The standard library may not know a thread that is past its thread-locals, and panics then.
         let name = match TABLE.try_with(|_| std::thread::current()) {
             Ok(thread) => match thread.name() {
@@ -64,17 +93,23 @@ impl Pin {
             },
             Err(_) => Arc::from("a thread at its end"),
         };
-        Pin {
+        Arc::new_cyclic(|this| Pin {
             entered: AtomicU64::new(0),
             exited: AtomicU64::new(0),
+            tenant: AtomicU64::new(0),
+            due: AtomicU64::new(0),
+            method: AtomicU64::new(0),
+            is_exclusive: AtomicBool::new(false),
             by_the_door: AtomicBool::new(false),
             nested: AtomicU32::new(0),
-            in_tenant: AtomicU64::new(0),
-            in_method: AtomicU64::new(0),
             since: AtomicU64::new(0),
-            is_exclusive: AtomicBool::new(false),
+            every: AtomicU64::new(1),
+            timed: AtomicU64::new(0),
+            counts: Counts::new(),
+            tally: Mutex::default(),
+            this: Weak::clone(this),
             thread: name,
-        }
+        })
     }
 
     pub(super) fn is_inside(&self) -> bool {
@@ -92,34 +127,105 @@ impl Pin {
     pub(super) fn describe(&self) -> Inside {
         let noted = |number: &AtomicU64| Some(number.load(Ordering::Relaxed)).filter(|n| *n > 0);
         Inside {
-            tenant: self.in_tenant.load(Ordering::Relaxed),
-            method: noted(&self.in_method).and_then(|method| u32::try_from(method - 1).ok()),
+            tenant: self.tenant.load(Ordering::Relaxed),
+            method: noted(&self.method).and_then(|method| u32::try_from(method - 1).ok()),
             since: noted(&self.since).map(|nanos| epoch() + Duration::from_nanos(nanos)),
             thread: Arc::clone(&self.thread),
         }
     }
 
-    /// Ends the counted lease.
+    /// Notes what the counted lease calls.
     #[inline(always)]
-    pub(super) fn leave(&self) {
-        if self.since.load(Ordering::Relaxed) != 0 {
-            self.forget();
+    pub(super) fn note(&self, call: Call) {
+        let method = u64::from(call.method) + 1;
+        self.method.store(method, Ordering::Relaxed);
+        if call.exclusive {
+            self.is_exclusive.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Ends the counted lease.
+    pub(super) fn leave(&self) {
+        self.since.store(0, Ordering::Relaxed);
+        self.is_exclusive.store(false, Ordering::Relaxed);
         let entered = self.entered.load(Ordering::Relaxed);
         self.exited.store(entered, Ordering::Release);
     }
 
-    fn forget(&self) {
-        self.since.store(0, Ordering::Relaxed);
-        self.in_tenant.store(0, Ordering::Relaxed);
-        self.in_method.store(0, Ordering::Relaxed);
-        self.is_exclusive.store(false, Ordering::Relaxed);
+    /// Counts for this tenant from now on. The thread is inside of it.
+    #[cold]
+    pub(super) fn count_for(&self, tenant: u64, tally: &Arc<Tally>) {
+        let mut counting = self.tally.lock();
+        self.settle_in(&counting);
+        self.tenant.store(tenant, Ordering::Relaxed);
+        self.method.store(0, Ordering::Relaxed);
+        *counting = Arc::downgrade(tally);
+        if let Some(this) = self.this.upgrade() {
+            tally.begin(this);
+        }
+    }
+
+    /// Gives what was counted to the tally it belongs to.
+    fn settle(&self) {
+        self.settle_in(&self.tally.lock());
+    }
+
+    fn settle_in(&self, tally: &Weak<Tally>) {
+        match tally.upgrade() {
+            Some(tally) => tally.settle(self),
+            None => self.clear(),
+        }
+    }
+
+    pub(super) fn add_to(&self, sum: &mut Numbers) {
+        self.counts.add_to(sum, self.exited.load(Ordering::Relaxed));
+    }
+
+    pub(super) fn clear(&self) {
+        self.counts.clear(self.exited.load(Ordering::Relaxed));
+    }
+
+    pub(super) fn fail(&self, failure: Failure) {
+        self.counts.fail(failure);
+    }
+
+    /// Counts the time of the counted lease, which stands for so many, and decides which call is timed next.
+    pub(super) fn took(&self, since: Instant, took: Duration, stands_for: u64) {
+        self.counts.took(took, stands_for);
+        let now = since_epoch(since);
+        let apart = now.saturating_sub(self.timed.load(Ordering::Relaxed));
+        self.timed.store(now, Ordering::Relaxed);
+        let every = self.every.load(Ordering::Relaxed);
+        let every = if took >= LONG {
+            1
+        } else if u128::from(apart) < CLOSE.as_nanos() {
+            (every * 2).min(SELDOM)
+        } else {
+            (every / 2).max(1)
+        };
+        self.every.store(every, Ordering::Relaxed);
+        let entered = self.entered.load(Ordering::Relaxed);
+        self.due.store(entered - 1 + every, Ordering::Relaxed);
+    }
+
+    /// How many calls one stands for that is timed since it is due.
+    pub(super) fn stands_for(&self) -> u64 {
+        let entered = self.entered.load(Ordering::Relaxed);
+        if entered < self.due.load(Ordering::Relaxed) {
+            // It is timed for another reason.
+            return 1;
+        }
+        self.every.load(Ordering::Relaxed)
     }
 }
 
-/// A thread's own pins, by the ids of their gates.
-struct Table {
-    pins: RefCell<Vec<Option<Owned>>>,
+/// A thread's own pins.
+struct Table(RefCell<Own>);
+
+struct Own {
+    pins: Vec<Owned>,
+    /// Where they are, by the ids of their gates; null where there is none.
+    places: Vec<*const Pin>,
 }
 
 /// A pin, with the list to be taken off when the thread ends.
@@ -131,7 +237,7 @@ struct Owned {
 /// Where a thread finds its pins without asking whether its thread-locals are still there.
 #[derive(Clone, Copy)]
 struct Shortcut {
-    pins: *const Option<Owned>,
+    pins: *const *const Pin,
     length: usize,
 }
 
@@ -142,15 +248,16 @@ const NOWHERE: Shortcut = Shortcut {
 
 thread_local! {
     static SHORTCUT: Cell<Shortcut> = const { Cell::new(NOWHERE) };
-    static TABLE: Table = const { Table { pins: RefCell::new(Vec::new()) } };
+    static TABLE: Table = const { Table(RefCell::new(Own { pins: Vec::new(), places: Vec::new() })) };
 }
 
 impl Drop for Table {
     fn drop(&mut self) {
         SHORTCUT.set(NOWHERE);
-        for owned in self.pins.get_mut().drain(..).flatten() {
-            if let Some(list) = owned.list.upgrade() {
-                list.remove(&owned.pin);
+        for owned in self.0.get_mut().pins.drain(..) {
+            match owned.list.upgrade() {
+                Some(list) => list.remove(&owned.pin),
+                None => owned.pin.settle(),
             }
         }
     }
@@ -158,6 +265,7 @@ impl Drop for Table {
 
 impl Pins {
     pub(super) fn remove(&self, pin: &Arc<Pin>) {
+        pin.settle();
         self.0.lock().retain(|listed| !Arc::ptr_eq(listed, pin));
     }
 
@@ -170,8 +278,8 @@ impl Pins {
 pub(crate) fn is_inside_any() -> bool {
     TABLE
         .try_with(|table| {
-            let pins = table.pins.borrow();
-            pins.iter().flatten().any(|owned| owned.pin.is_inside())
+            let own = table.0.borrow();
+            own.pins.iter().any(|owned| owned.pin.is_inside())
         })
         .unwrap_or(false)
 }
@@ -190,7 +298,7 @@ pub(super) fn own(gate: usize) -> Option<NonNull<Pin>> {
 /// Makes the calling thread's pin on the gate with this id. Says whether the thread's table keeps it: not that of a thread
 /// past its thread-locals.
 pub(super) fn make(gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, bool) {
-    let pin = Arc::new(Pin::new());
+    let pin = Pin::new();
     let owned = Owned {
         pin: Arc::clone(&pin),
         list: Arc::downgrade(list),
@@ -198,14 +306,16 @@ pub(super) fn make(gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, bool) {
     // On the list before the first lease, so that no swap can miss it.
     list.0.lock().push(Arc::clone(&pin));
     let kept = TABLE.try_with(|table| {
-        let mut pins = table.pins.borrow_mut();
-        if pins.len() <= gate {
-            pins.resize_with((gate + 1).next_power_of_two(), || None);
+        let own = &mut *table.0.borrow_mut();
+        if own.places.len() <= gate {
+            own.places
+                .resize((gate + 1).next_power_of_two(), ptr::null());
         }
-        pins[gate] = Some(owned);
+        own.places[gate] = &raw const *owned.pin;
+        own.pins.push(owned);
         SHORTCUT.set(Shortcut {
-            pins: pins.as_ptr(),
-            length: pins.len(),
+            pins: own.places.as_ptr(),
+            length: own.places.len(),
         });
     });
     (pin, kept.is_ok())
@@ -216,7 +326,7 @@ pub(super) fn make(gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, bool) {
     reason = "a thread reads its own table without asking for its thread-locals"
 )]
 mod shortcut {
-    use super::{NonNull, Owned, Pin, Shortcut};
+    use super::{NonNull, Pin, Shortcut};
 
     /// A thread's pin on the gate with this id, which is below the shortcut's length.
     #[inline(always)]
@@ -226,8 +336,8 @@ mod shortcut {
         let place = unsafe { shortcut.pins.add(gate) };
         // SAFETY: As above; nobody else touches this thread's table, and it is not being changed now: only `make` and
         // the thread's end change it, and neither calls this.
-        let owned: &Option<Owned> = unsafe { &*place };
-        owned.as_ref().map(|owned| NonNull::from(&*owned.pin))
+        let pin = unsafe { *place };
+        NonNull::new(pin.cast_mut())
     }
 }
 use shortcut::find;

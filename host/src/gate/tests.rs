@@ -7,11 +7,15 @@ use std::{
 };
 
 /// A tenant that notices whether it is used after its end.
-struct Numbered(u64, AtomicBool);
+struct Numbered(u64, AtomicBool, Arc<Tally>);
 
 impl Tenant for Numbered {
     fn number(&self) -> u64 {
         self.0
+    }
+
+    fn tally(&self) -> &Arc<Tally> {
+        &self.2
     }
 }
 
@@ -25,7 +29,7 @@ const SOON: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(60);
 
 fn numbered(number: u64) -> Arc<Numbered> {
-    Arc::new(Numbered(number, AtomicBool::new(false)))
+    Arc::new(Numbered(number, AtomicBool::new(false), Arc::default()))
 }
 
 fn gates_on(number: u64) -> Vec<Arc<Gate<Numbered>>> {
@@ -61,7 +65,12 @@ fn visitor(gate: &Arc<Gate<Numbered>>) -> (mpsc::Sender<()>, std::thread::JoinHa
         .name("visitor".into())
         .spawn(move || {
             let lease = gate.enter(LONG).expect("the gate is open");
-            lease.note_method(3, false).expect("nothing further out");
+            lease
+                .note(Call {
+                    method: 3,
+                    exclusive: false,
+                })
+                .expect("nothing further out");
             entered.send(()).expect("the test waits");
             let _ = stay.recv();
         })
@@ -239,15 +248,43 @@ fn a_panic_inside_gives_the_lease_back() {
 fn calls_that_would_wait_for_their_own_thread_are_refused() {
     for gate in gates_on(1) {
         let outer = gate.enter(SOON).expect("open");
-        outer.note_method(0, false).expect("nothing further out");
+        outer
+            .note(Call {
+                method: 0,
+                exclusive: false,
+            })
+            .expect("nothing further out");
         let nested = gate.enter(SOON).expect("nested");
-        assert_eq!(nested.note_method(1, true), Err(Knot::ExclusiveUnderShared));
-        assert_eq!(nested.note_method(2, false), Ok(()));
+        assert_eq!(
+            nested.note(Call {
+                method: 1,
+                exclusive: true
+            }),
+            Err(Knot::ExclusiveUnderShared)
+        );
+        assert_eq!(
+            nested.note(Call {
+                method: 2,
+                exclusive: false
+            }),
+            Ok(())
+        );
         drop((nested, outer));
         let outer = gate.enter(SOON).expect("open");
-        outer.note_method(1, true).expect("nothing further out");
+        outer
+            .note(Call {
+                method: 1,
+                exclusive: true,
+            })
+            .expect("nothing further out");
         let nested = gate.enter(SOON).expect("nested");
-        assert_eq!(nested.note_method(2, false), Err(Knot::UnderExclusive));
+        assert_eq!(
+            nested.note(Call {
+                method: 2,
+                exclusive: false
+            }),
+            Err(Knot::UnderExclusive)
+        );
         assert!(is_inside_any());
         drop((nested, outer));
         assert!(!is_inside_any());
@@ -343,5 +380,171 @@ fn no_caller_ever_finds_a_tenant_that_is_gone() {
         for caller in callers {
             caller.join().expect("no panic");
         }
+    }
+}
+
+const ADD: Call = Call {
+    method: 3,
+    exclusive: false,
+};
+const SET: Call = Call {
+    method: 4,
+    exclusive: true,
+};
+
+/// The tenant's number, asked on the way of most calls.
+fn passed(gate: &Gate<Numbered>) -> Result<u64, Refusal> {
+    gate.pass(SOON, ADD, Numbered::number)
+}
+
+#[test]
+fn a_call_without_a_lease_holds_a_swap_up_and_is_named() {
+    for gate in gates_on(1) {
+        // Past the first, which takes a lease to learn the tenant.
+        let (go, wait) = mpsc::channel::<()>();
+        let (entered, is_in) = mpsc::channel();
+        let inside = Arc::clone(&gate);
+        let caller = std::thread::spawn(move || {
+            while inside.pins.all().iter().all(|pin| pin.stands_for() == 1) {
+                passed(&inside).expect("open");
+            }
+            inside.pass(SOON, ADD, |_| {
+                entered.send(()).expect("the test waits");
+                let _ = wait.recv();
+            })
+        });
+        is_in.recv().expect("it enters");
+        let Err(named) = gate.close(Instant::now() + SOON, SOON) else {
+            panic!("somebody is inside");
+        };
+        assert_eq!((named.len(), named[0].method), (1, Some(3)));
+        assert!(named[0].since.is_some());
+        let mut leaving = gate.replace(Some(numbered(2))).expect("there was one");
+        assert_eq!(passed(&gate), Ok(2));
+        assert_eq!(leaving.inside().len(), 1);
+        drop(go);
+        caller.join().expect("no panic").expect("it was let in");
+        assert_eq!(leaving.inside().len(), 0);
+    }
+}
+
+#[test]
+fn a_call_without_a_lease_waits_at_a_closed_gate_and_is_refused_in_time() {
+    for gate in gates_on(1) {
+        assert_eq!(passed(&gate), Ok(1));
+        let closed = closed(&gate);
+        assert_eq!(passed(&gate), Err(Refusal::OutOfTime));
+        drop(closed.open_on(None));
+        assert_eq!(passed(&gate), Err(Refusal::Vacant));
+        gate.replace(Some(numbered(2)));
+        assert_eq!(passed(&gate), Ok(2));
+    }
+}
+
+#[test]
+fn knots_are_found_whichever_way_a_call_goes() {
+    for gate in gates_on(1) {
+        for _ in 0..100 {
+            let nested = gate.pass(SOON, ADD, |_| passed(&gate));
+            assert_eq!(nested, Ok(Ok(1)));
+            let nested = gate.pass(SOON, ADD, |_| gate.pass(SOON, SET, |_| ()));
+            let knot = Refusal::Knot(Knot::ExclusiveUnderShared);
+            assert_eq!(nested, Ok(Err(knot)));
+            let nested = gate.pass(SOON, SET, |_| passed(&gate));
+            let knot = Refusal::Knot(Knot::UnderExclusive);
+            assert_eq!(nested, Ok(Err(knot)));
+        }
+    }
+}
+
+#[test]
+fn every_call_is_counted_once_for_the_tenant_that_it_entered() {
+    const CALLS: u64 = 10_000;
+    for gate in gates_on(1) {
+        let mut tallies = vec![gate.tenant().expect("there is one").2.clone()];
+        let (go, wait) = crossbeam_channel::bounded::<()>(0);
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let (gate, wait) = (Arc::clone(&gate), wait.clone());
+                std::thread::spawn(move || {
+                    let mut entered = [0; 32];
+                    for call in 0..CALLS {
+                        let number = if call % 3 == 0 {
+                            gate.enter(LONG).expect("open").tenant().number()
+                        } else {
+                            gate.pass(LONG, ADD, Numbered::number).expect("open")
+                        };
+                        entered[number as usize] += 1;
+                        if call == CALLS / 2 {
+                            let _ = wait.recv();
+                        }
+                    }
+                    entered
+                })
+            })
+            .collect();
+        for number in 2..20 {
+            let tenant = numbered(number);
+            tallies.push(tenant.2.clone());
+            if number % 2 == 0 {
+                drop(gate.replace(Some(tenant)));
+            } else {
+                drop(closed(&gate).open_on(Some(tenant)));
+            }
+        }
+        drop(go);
+        let mut entered = [0; 32];
+        for caller in callers {
+            let by_one = caller.join().expect("no panic");
+            for (sum, calls) in entered.iter_mut().zip(by_one) {
+                *sum += calls;
+            }
+        }
+        let counted: Vec<u64> = tallies.iter().map(|tally| tally.numbers().calls).collect();
+        assert_eq!(counted, entered[1..=tallies.len()]);
+        assert_eq!(counted.iter().sum::<u64>(), 3 * CALLS);
+        let last = tallies[tallies.len() - 1].numbers();
+        assert_eq!((last.in_flight, last.errors), (0, 0));
+        assert!(last.latency.count() > 0 && last.latency.quantile(0.5).is_some());
+    }
+}
+
+#[test]
+fn failures_are_counted_and_calls_inside_are_seen() {
+    for gate in gates_on(1) {
+        let tally = gate.tenant().expect("there is one").2.clone();
+        gate.pass(SOON, ADD, |tenant| {
+            gate.count_failure(tenant, Failure::Panic);
+            let nested = gate.enter(SOON).expect("nested");
+            gate.count_failure(nested.tenant(), Failure::Error);
+            assert_eq!(tally.numbers().in_flight, 1);
+        })
+        .expect("open");
+        let numbers = tally.numbers();
+        assert_eq!((numbers.calls, numbers.in_flight), (2, 0));
+        assert_eq!((numbers.errors, numbers.panics), (2, 1));
+    }
+}
+
+#[test]
+fn long_calls_are_all_timed() {
+    for gate in gates_on(1) {
+        let tally = gate.tenant().expect("there is one").2.clone();
+        let while_long = |calls: u32| {
+            for _ in 0..calls {
+                let until = Instant::now() + Duration::from_micros(20);
+                gate.pass(SOON, ADD, |_| while Instant::now() < until {})
+                    .expect("open");
+            }
+        };
+        for _ in 0..100_000 {
+            passed(&gate).expect("open");
+        }
+        // Until one of them was timed, and is known to be long.
+        while_long(5_000);
+        let before = tally.numbers().latency.count();
+        while_long(100);
+        assert_eq!(tally.numbers().latency.count(), before + 100);
+        assert!(tally.numbers().latency.longest() >= Duration::from_micros(20));
     }
 }

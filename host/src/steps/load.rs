@@ -69,6 +69,7 @@ pub(crate) fn load(vetted: Vetted, loading: Loading) -> Result<Loaded> {
         digest: staged.digest,
         file: staged.file,
         desk,
+        tally: Arc::default(),
         copy: staged.copy,
     };
     let hand = Hand::new(&life.plugin).context("starting a thread for the candidate")?;

@@ -9,6 +9,9 @@
 //! would be most of the cost of a call, and all threads would write to the same word. So as long as no swap is near, the
 //! gate is *biased*: callers leave the door alone, and only note on a *pin* of their own thread that they are inside.
 //!
+//! Most calls *pass*: they note no more than that, and count on their pin. A lease also takes the time, and its caller can
+//! be asked since when it is inside. What pins count comes together in the tenant's *tally*.
+//!
 //! # Terms and states
 //! - *pin*: one thread's note on one gate: `entered` and `exited` count its leases; they differ by one while it is
 //!   inside. Only nested leases are not counted: they end before the one they are nested in.
@@ -18,14 +21,15 @@
 //!   Callers wait only in the third, and while the lock is being taken, which is tried for a short time only.
 //!
 //! # Who may touch what
-//! A pin is written by its own thread only; anybody reads it. `bias`, `current` and `tenant` are written by whoever holds
+//! A pin is written by its own thread only; anybody reads it (its counts under the tally's lock). `bias`, `current` and `tenant` are written by whoever holds
 //! the gate's `swap` lock: one swap at a time. The table of a thread's pins belongs to that thread.
 //!
 //! # Protocols, and why they hold
 //! 1. *Enter by the pin, against leaving the bias.* The caller stores `entered`, passes its fence, loads `bias`. The swap
 //!    stores null to `bias`, passes its fence, loads every pin. By the fences one of them sees the other's store: either
 //!    the caller finds null and goes by the door, or the swap finds it inside and waits. A caller whose pin is not on the
-//!    list yet takes the list's lock after the swap has, and so finds null.
+//!    list yet takes the list's lock after the swap has, and so finds null. Who turns back without having looked at the
+//!    tenant takes its number back; whoever waits for that number asks whether anybody is inside at all.
 //! 2. *Leave.* `exited` is stored with release, and loaded with acquire: what a call did happens before what the swap
 //!    does with the tenant.
 //! 3. *By the door.* The caller holds the read side before it reads `current`, and marks its pin `by_the_door`; a swap
@@ -48,14 +52,21 @@
 //! deadline, no names).
 
 mod fence;
+mod latency;
+mod lease;
+mod passing;
 mod pin;
+mod tally;
 #[cfg(test)]
 mod tests;
 
 use fence::Fences;
-use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use latency::Latency;
+use lease::Way;
+pub(crate) use lease::{Call, Knot, Lease};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 pub(crate) use pin::{Inside, is_inside_any};
-use pin::{Pin, Pins, epoch};
+use pin::{Pin, Pins};
 use std::{
     marker::PhantomData,
     ptr::{self, NonNull},
@@ -65,6 +76,8 @@ use std::{
     },
     time::{Duration, Instant},
 };
+pub(crate) use tally::Numbers;
+pub(crate) use tally::{Failure, Tally};
 
 /// Leases on one gate that a thread may hold inside one another.
 pub(crate) const DEEPEST: u32 = 64;
@@ -75,8 +88,10 @@ const NAP: Duration = Duration::from_micros(20);
 
 /// What stands behind a gate.
 pub(crate) trait Tenant {
-    /// Its number: no two tenants of a gate have the same.
+    /// Its number: no two tenants of a gate have the same, and none has 0.
     fn number(&self) -> u64;
+    /// Where the calls into it are counted.
+    fn tally(&self) -> &Arc<Tally>;
 }
 
 /// The door of a slot.
@@ -103,6 +118,8 @@ pub(crate) enum Refusal {
     OutOfTime,
     /// The thread is inside as often as it may be.
     TooDeep,
+    /// The call would wait for a call further out on its thread.
+    Knot(Knot),
 }
 
 impl<T: Tenant> Gate<T> {
@@ -133,39 +150,63 @@ impl<T: Tenant> Gate<T> {
     /// Lets the caller in, waiting at most `limit` while the gate is closed.
     ///
     /// The lease must end on this thread in the reverse order of its beginning, as a local of a call does.
-    #[inline]
     pub(crate) fn enter(&self, limit: Duration) -> Result<Lease<'_, T>, Refusal> {
-        let Some(pin) = pin::own(self.id) else {
-            return self.enter_with_new_pin(limit);
-        };
-        self.enter_with(pin, None, limit)
+        let since = Instant::now();
+        match pin::own(self.id) {
+            Some(pin) => self.enter_with(pin, None, since, limit),
+            None => {
+                let (pin, kept) = pin::make(self.id, &self.pins);
+                let place = NonNull::from(&*pin);
+                // A thread past its thread-locals has a pin for this one lease, by the door, which takes it off the list.
+                let for_one = (!kept).then_some(pin);
+                self.enter_with(place, for_one, since, limit)
+            }
+        }
     }
 
-    #[inline(always)]
     fn enter_with(
         &self,
         pin: NonNull<Pin>,
         for_one: Option<Arc<Pin>>,
+        since: Instant,
         limit: Duration,
     ) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
         let entered = note.entered.load(Ordering::Relaxed);
         if note.exited.load(Ordering::Relaxed) != entered {
-            return self.enter_nested(pin);
+            return self.enter_nested(pin, since);
         }
         note.entered.store(entered + 1, Ordering::Relaxed);
         self.fences.of_the_many();
         let tenant = self.bias.load(Ordering::Acquire);
         match NonNull::new(tenant) {
-            Some(tenant) if for_one.is_none() => Ok(Lease {
-                gate: self,
-                tenant,
-                pin,
-                way: Way::Pin,
-                _on_this_thread: PhantomData,
-            }),
-            _ => self.enter_by_the_door(pin, for_one, entered, limit),
+            Some(tenant) if for_one.is_none() => Ok(self.lease(tenant, pin, Way::Pin, since)),
+            _ => self.enter_by_the_door(pin, for_one, entered, since, limit),
         }
+    }
+
+    /// A lease on this tenant, whose calls the pin counts from now on.
+    fn lease<'gate>(
+        &'gate self,
+        tenant: NonNull<T>,
+        pin: NonNull<Pin>,
+        way: Way<'gate>,
+        since: Instant,
+    ) -> Lease<'gate, T> {
+        let lease = Lease {
+            gate: self,
+            tenant,
+            pin,
+            way,
+            since,
+            stands_for: 1,
+            _on_this_thread: PhantomData,
+        };
+        let (note, number) = (unpin::look(&pin), lease.tenant().number());
+        if !matches!(lease.way, Way::Nested) && note.tenant.load(Ordering::Relaxed) != number {
+            note.count_for(number, lease.tenant().tally());
+        }
+        lease
     }
 
     /// Goes in by the lock, since a swap is near, or nothing stands behind the gate.
@@ -176,6 +217,7 @@ impl<T: Tenant> Gate<T> {
         pin: NonNull<Pin>,
         for_one: Option<Arc<Pin>>,
         entered: u64,
+        since: Instant,
         limit: Duration,
     ) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
@@ -198,15 +240,9 @@ impl<T: Tenant> Gate<T> {
         // Both sides in full: by the door, time is no matter.
         std::sync::atomic::fence(Ordering::SeqCst);
         match NonNull::new(self.current.load(Ordering::Acquire)) {
-            Some(tenant) => Ok(Lease {
-                gate: self,
-                tenant,
-                pin,
-                way: way(door),
-                _on_this_thread: PhantomData,
-            }),
+            Some(tenant) => Ok(self.lease(tenant, pin, way(door), since)),
             None => {
-                note.exited.store(entered + 1, Ordering::Release);
+                note.entered.store(entered, Ordering::Release);
                 note.by_the_door.store(false, Ordering::Release);
                 drop(door);
                 refuse(Refusal::Vacant)
@@ -217,7 +253,7 @@ impl<T: Tenant> Gate<T> {
     /// Goes in once more on a thread that is inside.
     #[cold]
     #[inline(never)]
-    fn enter_nested(&self, pin: NonNull<Pin>) -> Result<Lease<'_, T>, Refusal> {
+    fn enter_nested(&self, pin: NonNull<Pin>, since: Instant) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
         let nested = note.nested.load(Ordering::Relaxed);
         // The counted lease is one of them.
@@ -226,24 +262,7 @@ impl<T: Tenant> Gate<T> {
         }
         let tenant = NonNull::new(self.current.load(Ordering::Acquire)).ok_or(Refusal::Vacant)?;
         note.nested.store(nested + 1, Ordering::Relaxed);
-        Ok(Lease {
-            gate: self,
-            tenant,
-            pin,
-            way: Way::Nested,
-            _on_this_thread: PhantomData,
-        })
-    }
-
-    /// Makes this thread's pin, and enters with it.
-    #[cold]
-    #[inline(never)]
-    fn enter_with_new_pin(&self, limit: Duration) -> Result<Lease<'_, T>, Refusal> {
-        let (pin, kept) = pin::make(self.id, &self.pins);
-        let place = NonNull::from(&*pin);
-        // A thread past its thread-locals has a pin for this one lease, by the door, which takes it off the list.
-        let for_one = (!kept).then_some(pin);
-        self.enter_with(place, for_one, limit)
+        Ok(self.lease(tenant, pin, Way::Nested, since))
     }
 
     /// Closes the gate: waits until nobody is inside, at most until `deadline`. Callers are held outside for at most
@@ -260,8 +279,10 @@ impl<T: Tenant> Gate<T> {
             return Err(self.inside());
         };
         let mut unbiased = Unbiased::new(self);
-        if !wait_for(&unbiased.pins(), deadline) {
-            return Err(self.inside());
+        let pins = unbiased.pins();
+        let seen = Instant::now();
+        if !wait_for(&pins, deadline) {
+            return Err(self.inside_since(&pins, seen));
         }
         let mut pause = Duration::from_millis(1);
         loop {
@@ -323,6 +344,24 @@ impl<T: Tenant> Gate<T> {
         inside.sort_by_key(|call| call.since);
         inside
     }
+
+    /// The calls that are inside. Of those that were on these pins when they were `seen`, it is known that they have
+    /// been inside since then at least.
+    fn inside_since(&self, pins: &[(u64, Arc<Pin>)], seen: Instant) -> Vec<Inside> {
+        let still: Vec<Inside> = pins
+            .iter()
+            .filter(|(entered, pin)| pin.holds(*entered))
+            .map(|(_, pin)| pin.describe())
+            .collect();
+        let mut inside = self.inside();
+        for call in &mut inside {
+            if call.since.is_none() && still.contains(call) {
+                call.since = Some(seen);
+            }
+        }
+        inside.sort_by_key(|call| call.since);
+        inside
+    }
 }
 
 /// Waits until each pin's lease has ended or is by the door. Says whether they did before the deadline.
@@ -379,93 +418,6 @@ impl<T: Tenant> Drop for Unbiased<'_, T> {
 fn restore_bias<T>(gate: &Gate<T>) {
     gate.bias
         .store(gate.current.load(Ordering::SeqCst), Ordering::SeqCst);
-}
-
-/// One caller's right to be inside. It stays on its thread.
-pub(crate) struct Lease<'gate, T: Tenant> {
-    gate: &'gate Gate<T>,
-    tenant: NonNull<T>,
-    pin: NonNull<Pin>,
-    way: Way<'gate>,
-    _on_this_thread: PhantomData<*const ()>,
-}
-
-/// How a lease got in.
-enum Way<'gate> {
-    /// By its pin alone.
-    Pin,
-    /// By the lock.
-    Door {
-        _door: RwLockReadGuard<'gate, ()>,
-        /// The pin, where it is for this lease only.
-        for_one: Option<Arc<Pin>>,
-    },
-    /// Inside another lease of the same thread.
-    Nested,
-}
-
-/// What a method may not do, since the calls further out on its thread wait for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Knot {
-    /// A `&mut self` method of the same tenant is further out: everything would wait for it.
-    UnderExclusive,
-    /// The method is `&mut self`, and a `&self` method of the same tenant is further out.
-    ExclusiveUnderShared,
-}
-
-impl<T: Tenant> Lease<'_, T> {
-    /// What it leads to.
-    #[inline(always)]
-    pub(crate) fn tenant(&self) -> &T {
-        unpin::reach(&self.tenant)
-    }
-
-    /// Notes which method is called, for those who ask who is inside.
-    ///
-    /// # Errors
-    /// The call would wait for a call further out on the same thread.
-    pub(crate) fn note_method(&self, method: u32, exclusive: bool) -> Result<(), Knot> {
-        let pin = unpin::look(&self.pin);
-        if matches!(self.way, Way::Nested) {
-            if exclusive {
-                return Err(Knot::ExclusiveUnderShared);
-            }
-            let outer = pin.in_tenant.load(Ordering::Relaxed);
-            if pin.is_exclusive.load(Ordering::Relaxed) && outer == self.tenant().number() {
-                return Err(Knot::UnderExclusive);
-            }
-            return Ok(());
-        }
-        let since = epoch().elapsed().as_nanos() as u64;
-        pin.since.store(since.max(1), Ordering::Relaxed);
-        pin.in_tenant
-            .store(self.tenant().number(), Ordering::Relaxed);
-        pin.in_method
-            .store(u64::from(method) + 1, Ordering::Relaxed);
-        pin.is_exclusive.store(exclusive, Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-impl<T: Tenant> Drop for Lease<'_, T> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        let pin = unpin::look(&self.pin);
-        match &mut self.way {
-            Way::Nested => {
-                let nested = pin.nested.load(Ordering::Relaxed);
-                pin.nested.store(nested - 1, Ordering::Relaxed);
-            }
-            Way::Pin => pin.leave(),
-            Way::Door { for_one, .. } => {
-                pin.leave();
-                pin.by_the_door.store(false, Ordering::Release);
-                if let Some(pin) = for_one.take() {
-                    self.gate.pins.remove(&pin);
-                }
-            }
-        }
-    }
 }
 
 /// A closed gate: nobody is inside, and callers wait. Dropping it opens the gate again, on the tenant of before.

@@ -1,0 +1,112 @@
+//! A lease: one caller's right to be inside.
+//!
+//! A lease is a call that is timed, and that those who ask who is inside can name. Most calls go without: see
+//! [`Gate::pass`], which takes one only now and then.
+
+use super::{
+    Arc, Gate, NonNull, Ordering, PhantomData, Tenant,
+    pin::{Pin, since_epoch},
+    unpin,
+};
+use parking_lot::RwLockReadGuard;
+use std::time::Instant;
+
+/// One caller's right to be inside. It stays on its thread.
+pub(crate) struct Lease<'gate, T: Tenant> {
+    pub(super) gate: &'gate Gate<T>,
+    pub(super) tenant: NonNull<T>,
+    pub(super) pin: NonNull<Pin>,
+    pub(super) way: Way<'gate>,
+    /// When the caller came to the gate.
+    pub(super) since: Instant,
+    /// How many calls its time stands for.
+    pub(super) stands_for: u64,
+    pub(super) _on_this_thread: PhantomData<*const ()>,
+}
+
+/// How a lease got in.
+pub(super) enum Way<'gate> {
+    /// By its pin alone.
+    Pin,
+    /// By the lock.
+    Door {
+        _door: RwLockReadGuard<'gate, ()>,
+        /// The pin, where it is for this lease only.
+        for_one: Option<Arc<Pin>>,
+    },
+    /// Inside another lease of the same thread.
+    Nested,
+}
+
+/// What is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// The number of the method, by the tenant's own count.
+    pub(crate) method: u32,
+    /// Whether it is called alone (`&mut self`).
+    pub(crate) exclusive: bool,
+}
+
+/// What a method may not do, since the calls further out on its thread wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Knot {
+    /// A `&mut self` method of the same tenant is further out: everything would wait for it.
+    UnderExclusive,
+    /// The method is `&mut self`, and a `&self` method of the same tenant is further out.
+    ExclusiveUnderShared,
+}
+
+impl<T: Tenant> Lease<'_, T> {
+    /// What it leads to.
+    #[inline(always)]
+    pub(crate) fn tenant(&self) -> &T {
+        unpin::reach(&self.tenant)
+    }
+
+    /// Notes which method is called, for those who ask who is inside.
+    ///
+    /// # Errors
+    /// The call would wait for a call further out on the same thread.
+    pub(crate) fn note(&self, call: Call) -> Result<(), Knot> {
+        let pin = unpin::look(&self.pin);
+        if matches!(self.way, Way::Nested) {
+            if call.exclusive {
+                return Err(Knot::ExclusiveUnderShared);
+            }
+            let outer = pin.tenant.load(Ordering::Relaxed);
+            if pin.is_exclusive.load(Ordering::Relaxed) && outer == self.tenant().number() {
+                return Err(Knot::UnderExclusive);
+            }
+            return Ok(());
+        }
+        pin.since.store(since_epoch(self.since), Ordering::Relaxed);
+        pin.note(call);
+        Ok(())
+    }
+}
+
+impl<T: Tenant> Drop for Lease<'_, T> {
+    fn drop(&mut self) {
+        let pin = unpin::look(&self.pin);
+        let took = self.since.elapsed();
+        match &mut self.way {
+            Way::Nested => {
+                let nested = pin.nested.load(Ordering::Relaxed);
+                pin.nested.store(nested - 1, Ordering::Relaxed);
+                self.tenant().tally().count(took);
+            }
+            Way::Pin => {
+                pin.took(self.since, took, self.stands_for);
+                pin.leave();
+            }
+            Way::Door { for_one, .. } => {
+                pin.took(self.since, took, self.stands_for);
+                pin.leave();
+                pin.by_the_door.store(false, Ordering::Release);
+                if let Some(pin) = for_one.take() {
+                    self.gate.pins.remove(&pin);
+                }
+            }
+        }
+    }
+}

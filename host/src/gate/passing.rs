@@ -1,0 +1,114 @@
+//! Passing: a call that goes through a gate by its pin alone, and takes no time.
+//!
+//! What is not the common case (no pin yet, a call further out on the thread, a swap near, a tenant not counted for yet, a
+//! call whose turn it is to be timed) goes through with a lease.
+
+use super::{
+    Call, Failure, Gate, NonNull, Ordering, Refusal, Tenant,
+    pin::{self, Pin},
+    unpin,
+};
+use std::time::Duration;
+
+impl<T: Tenant> Gate<T> {
+    /// Does `work` with the tenant, inside: what [`Gate::enter`] is, at a twentieth of its cost. Only now and then, and
+    /// for calls that are long, it takes a lease, and so the time.
+    ///
+    /// # Errors
+    /// Why the caller was not let in; `work` is not done then.
+    #[inline(always)]
+    pub(crate) fn pass<R, F: FnOnce(&T) -> R>(
+        &self,
+        limit: Duration,
+        call: Call,
+        work: F,
+    ) -> Result<R, Refusal> {
+        match self.pass_quickly(call, work) {
+            Ok(result) => Ok(result),
+            Err(work) => {
+                // Not by value, so that the result of the quick way can stay in a register.
+                let mut result = None;
+                self.pass_slowly(limit, call, work, &mut result)?;
+                result.ok_or(Refusal::Vacant)
+            }
+        }
+    }
+
+    /// Does `work` by the pin alone, or gives it back.
+    #[inline(always)]
+    fn pass_quickly<R, F: FnOnce(&T) -> R>(&self, call: Call, work: F) -> Result<R, F> {
+        let Some(pin) = pin::own(self.id) else {
+            return Err(work);
+        };
+        let pin = unpin::look(&pin);
+        let before = pin.entered.load(Ordering::Relaxed);
+        if pin.exited.load(Ordering::Relaxed) != before {
+            return Err(work);
+        }
+        let entered = before + 1;
+        pin.entered.store(entered, Ordering::Relaxed);
+        self.fences.of_the_many();
+        if let Some(tenant) = NonNull::new(self.bias.load(Ordering::Acquire)) {
+            let tenant = unpin::reach(&tenant);
+            if pin.tenant.load(Ordering::Relaxed) == tenant.number()
+                && before < pin.due.load(Ordering::Relaxed)
+            {
+                let exclusive = call.exclusive;
+                let _until_it_has_ended = Passing {
+                    pin,
+                    exclusive,
+                    entered,
+                };
+                pin.note(call);
+                return Ok(work(tenant));
+            }
+        }
+        pin.entered.store(before, Ordering::Release);
+        Err(work)
+    }
+
+    /// Does `work` with a lease.
+    #[cold]
+    #[inline(never)]
+    fn pass_slowly<R, F: FnOnce(&T) -> R>(
+        &self,
+        limit: Duration,
+        call: Call,
+        work: F,
+        result: &mut Option<R>,
+    ) -> Result<(), Refusal> {
+        let mut lease = self.enter(limit)?;
+        lease.note(call).map_err(Refusal::Knot)?;
+        lease.stands_for = unpin::look(&lease.pin).stands_for();
+        *result = Some(work(lease.tenant()));
+        Ok(())
+    }
+
+    /// Counts that a call failed which this thread is inside of.
+    #[cold]
+    pub(crate) fn count_failure(&self, tenant: &T, failure: Failure) {
+        match pin::own(self.id) {
+            Some(pin) if unpin::look(&pin).tenant.load(Ordering::Relaxed) == tenant.number() => {
+                unpin::look(&pin).fail(failure);
+            }
+            _ => tenant.tally().fail(failure),
+        }
+    }
+}
+
+/// A call that goes through without a lease. Dropping it ends the call, also where its work panics.
+struct Passing<'pin> {
+    pin: &'pin Pin,
+    exclusive: bool,
+    entered: u64,
+}
+
+impl Drop for Passing<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.exclusive {
+            self.pin.is_exclusive.store(false, Ordering::Relaxed);
+        }
+        self.pin.exited.store(self.entered, Ordering::Release);
+    }
+}
