@@ -38,7 +38,9 @@
 //!    that begins later finds the new tenant; one that began before has ended when `exited` has come up to that number.
 //!    By the door the same fences stand between the pin's store and the load of `current`. The number may be that of a
 //!    lease on the new tenant already: then the old one is waited for longer than need be.
-//! 5. *Nested.* A thread that is inside a gate goes through it again without touching door or counters: it would wait
+//! 5. *Pending.* A call that is pending holds an [owned](owned) lease: an entry in a register, which closing waits for
+//!    before it leaves the bias, and which counts as inside of its tenant.
+//! 6. *Nested.* A thread that is inside a gate goes through it again without touching door or counters: it would wait
 //!    behind a swap that waits for it. What it reads as `current` stays until its outer lease ends: closing waits for that
 //!    lease, and replacing for its number.
 //!
@@ -54,6 +56,7 @@
 mod fence;
 mod latency;
 mod lease;
+mod owned;
 mod passing;
 mod pin;
 mod tally;
@@ -64,8 +67,10 @@ use fence::Fences;
 pub(crate) use latency::Latency;
 use lease::Way;
 pub(crate) use lease::{Call, Knot, Lease};
+use owned::{HeldBack, Register};
+pub(crate) use owned::{Owned, Within, is_inside_any};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
-pub(crate) use pin::{Inside, is_inside_any};
+pub(crate) use pin::Inside;
 use pin::{Pin, Pins};
 use std::{
     marker::PhantomData,
@@ -76,8 +81,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-pub(crate) use tally::Numbers;
-pub(crate) use tally::{Failure, Tally};
+pub(crate) use tally::{Failure, Numbers, Tally};
 
 /// Leases on one gate that a thread may hold inside one another.
 pub(crate) const DEEPEST: u32 = 64;
@@ -107,6 +111,8 @@ pub(crate) struct Gate<T> {
     /// What `current` points to, kept alive.
     tenant: Mutex<Option<Arc<T>>>,
     pins: Arc<Pins>,
+    /// The leases of pending calls.
+    register: Arc<Register>,
 }
 
 /// Why a caller was not let in.
@@ -139,6 +145,7 @@ impl<T: Tenant> Gate<T> {
             swap: Mutex::new(()),
             tenant: Mutex::new(None),
             pins: Arc::default(),
+            register: Arc::default(),
         }
     }
 
@@ -278,6 +285,10 @@ impl<T: Tenant> Gate<T> {
         let Some(alone) = self.swap.try_lock_until(deadline) else {
             return Err(self.inside());
         };
+        let held_back = self.hold_back();
+        if !self.register.wait_until_empty(deadline) {
+            return Err(self.inside());
+        }
         let mut unbiased = Unbiased::new(self);
         let pins = unbiased.pins();
         let seen = Instant::now();
@@ -287,11 +298,14 @@ impl<T: Tenant> Gate<T> {
         let mut pause = Duration::from_millis(1);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if let Some(door) = self.door.try_write_for(patience.min(left)) {
+            if let Some(door) = self.door.try_write_for(patience.min(left))
+                && self.register.is_empty()
+            {
                 unbiased.stays = true;
                 return Ok(Closed {
                     gate: self,
                     _door: door,
+                    _held_back: held_back,
                     _alone: alone,
                 });
             }
@@ -317,6 +331,7 @@ impl<T: Tenant> Gate<T> {
         Some(Leaving {
             tenant: Some(before),
             waits,
+            register: Arc::clone(&self.register),
         })
     }
 
@@ -341,6 +356,7 @@ impl<T: Tenant> Gate<T> {
             .filter(|pin| pin.is_inside())
             .map(|pin| pin.describe())
             .collect();
+        inside.extend(self.register.inside(None));
         inside.sort_by_key(|call| call.since);
         inside
     }
@@ -423,8 +439,9 @@ fn restore_bias<T>(gate: &Gate<T>) {
 /// A closed gate: nobody is inside, and callers wait. Dropping it opens the gate again, on the tenant of before.
 pub(crate) struct Closed<'gate, T: Tenant> {
     gate: &'gate Gate<T>,
-    // In this order: the bias is restored, the door opens, the next swap may begin.
+    // In this order: the bias is restored, the door opens, who was held back is woken, the next swap may begin.
     _door: RwLockWriteGuard<'gate, ()>,
+    _held_back: HeldBack,
     _alone: MutexGuard<'gate, ()>,
 }
 
@@ -435,6 +452,7 @@ impl<T: Tenant> Closed<'_, T> {
         Some(Leaving {
             tenant: Some(before),
             waits: Vec::new(),
+            register: Arc::clone(&self.gate.register),
         })
     }
 }
@@ -450,6 +468,7 @@ impl<T: Tenant> Drop for Closed<'_, T> {
 pub(crate) struct Leaving<T: Tenant> {
     tenant: Option<Arc<T>>,
     waits: Vec<(u64, Arc<Pin>)>,
+    register: Arc<Register>,
 }
 
 impl<T: Tenant> Leaving<T> {
@@ -467,7 +486,10 @@ impl<T: Tenant> Leaving<T> {
     /// The calls that are inside.
     pub(crate) fn inside(&mut self) -> Vec<Inside> {
         self.waits.retain(|(entered, pin)| pin.holds(*entered));
-        self.waits.iter().map(|(_, pin)| pin.describe()).collect()
+        let mut inside: Vec<Inside> = self.waits.iter().map(|(_, pin)| pin.describe()).collect();
+        let number = self.tenant.as_ref().map(|tenant| tenant.number());
+        inside.extend(self.register.inside(number));
+        inside
     }
 
     /// The tenant itself, with nobody inside and nobody looking at it.
@@ -491,8 +513,9 @@ impl<T: Tenant> Leaving<T> {
 
 impl<T: Tenant> Drop for Leaving<T> {
     fn drop(&mut self) {
+        let is_left = !self.inside().is_empty();
         if let Some(tenant) = self.tenant.take()
-            && !self.inside().is_empty()
+            && is_left
         {
             std::mem::forget(tenant);
         }
@@ -517,7 +540,7 @@ mod unpin {
     pub(super) fn reach<T>(tenant: &NonNull<T>) -> &T {
         // SAFETY: It was `bias` or `current` when the lease began, kept alive by the gate's `tenant` then; and what is
         // taken out of there is a `Leaving`, which gives nothing away before the leases on it have ended (protocols 1,
-        // 3, 4 and 5), or comes out of a closed gate, where there are none.
+        // 3, 4, 5 and 6), or comes out of a closed gate, where there are none.
         unsafe { tenant.as_ref() }
     }
 }

@@ -275,13 +275,18 @@ impl Pins {
 }
 
 /// Whether the calling thread holds any lease, on any gate.
-pub(crate) fn is_inside_any() -> bool {
+pub(super) fn is_inside_any() -> bool {
     TABLE
         .try_with(|table| {
             let own = table.0.borrow();
             own.pins.iter().any(|owned| owned.pin.is_inside())
         })
         .unwrap_or(false)
+}
+
+/// Whether the calling thread holds a lease on the gate with this id.
+pub(super) fn is_inside(gate: usize) -> bool {
+    own(gate).is_some_and(|pin| super::unpin::look(&pin).is_inside())
 }
 
 /// The calling thread's pin on the gate with this id, if it has one.

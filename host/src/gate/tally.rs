@@ -27,6 +27,7 @@ pub(crate) struct Tally(Mutex<Counted>);
 struct Counted {
     settled: Numbers,
     counting: Vec<Arc<Pin>>,
+    pending: u64,
 }
 
 /// The numbers of some calls.
@@ -38,7 +39,7 @@ pub(crate) struct Numbers {
     pub(crate) errors: u64,
     /// Those of the errors that were panics.
     pub(crate) panics: u64,
-    /// Threads with calls inside now.
+    /// Calls inside now: pending ones, and one for each thread that is inside.
     pub(crate) in_flight: u64,
     /// How long they took, from the question to the answer. Of calls far below a microsecond only some are timed.
     pub(crate) latency: Latency,
@@ -65,6 +66,7 @@ impl Tally {
     pub(crate) fn numbers(&self) -> Numbers {
         let counted = self.0.lock();
         let mut sum = counted.settled.clone();
+        sum.in_flight = counted.pending;
         for pin in &counted.counting {
             pin.add_to(&mut sum);
             sum.in_flight += u64::from(pin.is_inside());
@@ -77,6 +79,17 @@ impl Tally {
         let settled = &mut self.0.lock().settled;
         settled.calls += 1;
         settled.latency.count_in(took, 1);
+    }
+
+    /// A call is pending from now on.
+    pub(super) fn pends(&self) {
+        self.0.lock().pending += 1;
+    }
+
+    /// Counts a call that was pending.
+    pub(super) fn ended(&self, took: Duration) {
+        self.0.lock().pending -= 1;
+        self.count(took);
     }
 
     /// Counts the failure of a call whose pin counts for another tenant.

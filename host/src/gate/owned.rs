@@ -1,0 +1,325 @@
+//! An owned lease: the right to be inside of a call that is pending, on no thread in particular.
+//!
+//! Between two polls, the future of an async method lives in its plugin while no thread is inside. So its lease is not a
+//! note on a pin, but an entry in the gate's *register*: taken on one thread, given back on another, held in between for
+//! as long as the call is pending. Whoever closes the gate first *holds back* new ones, and waits until those that there
+//! are have ended; callers with leases of their threads come and go meanwhile. Who is held back leaves a waker, and
+//! keeps no thread waiting.
+//!
+//! # Invariants
+//! 1. An entry is made, and its tenant looked up, under the register's lock. So whoever puts another tenant behind the
+//!    gate finds all entries on the one before.
+//! 2. While new leases are held back, only a call from inside has one: one that a pending call makes whose own lease is in the
+//!    register, or a thread that is inside by its pin and stays there for the length of the call. Closing waits for
+//!    those further out, and they wait for this one.
+//! 3. A lease lets go of the tenant first, and of its entry then.
+
+use super::{Gate, Inside, Refusal, Tenant, pin};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+/// Pending calls that may be inside one another.
+const DEEPEST: u32 = super::DEEPEST;
+
+/// The owned leases on one gate, and who waits for one.
+#[derive(Default)]
+pub(super) struct Register {
+    book: Mutex<Book>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct Book {
+    /// Of entries and of those who wait.
+    last_number: u64,
+    /// By how many new leases are held back.
+    held_back: u32,
+    inside: BTreeMap<u64, Entry>,
+    /// In the order of their coming.
+    waiting: BTreeMap<u64, Waker>,
+}
+
+struct Entry {
+    tenant: u64,
+    method: Option<u32>,
+    since: Instant,
+}
+
+impl Book {
+    fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+}
+
+impl Register {
+    /// Waits until there is no lease, at most until `deadline`. Says whether there is none.
+    pub(super) fn wait_until_empty(&self, deadline: Instant) -> bool {
+        let mut book = self.book.lock();
+        while !book.inside.is_empty() {
+            if self.ended.wait_until(&mut book, deadline).timed_out() {
+                return book.inside.is_empty();
+            }
+        }
+        true
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.book.lock().inside.is_empty()
+    }
+
+    /// The calls that are pending, oldest first: all, or those inside one tenant.
+    pub(super) fn inside(&self, tenant: Option<u64>) -> Vec<Inside> {
+        let book = self.book.lock();
+        book.inside
+            .values()
+            .filter(|entry| tenant.is_none_or(|tenant| entry.tenant == tenant))
+            .map(|entry| Inside {
+                tenant: entry.tenant,
+                method: entry.method,
+                since: Some(entry.since),
+                thread: Arc::from(""),
+            })
+            .collect()
+    }
+}
+
+/// Holds new owned leases back. When the last of these is dropped, whoever waits is woken.
+pub(crate) struct HeldBack(Arc<Register>);
+
+impl Drop for HeldBack {
+    fn drop(&mut self) {
+        let mut book = self.0.book.lock();
+        book.held_back -= 1;
+        if book.held_back > 0 {
+            return;
+        }
+        let waiting = std::mem::take(&mut book.waiting);
+        // Whoever is woken may come here at once.
+        drop(book);
+        waiting.into_values().for_each(Waker::wake);
+    }
+}
+
+impl<T: Tenant> Gate<T> {
+    /// Holds new owned leases back for as long as the result lives.
+    pub(crate) fn hold_back(&self) -> HeldBack {
+        self.register.book.lock().held_back += 1;
+        HeldBack(Arc::clone(&self.register))
+    }
+
+    /// An owned lease, once new ones are not held back, for a call `within` others. It waits for ever: the caller sets a limit.
+    pub(crate) fn enter_owned(&self, within: Within) -> Enter<'_, T> {
+        Enter {
+            gate: self,
+            within,
+            number: None,
+        }
+    }
+
+    /// Whether a call within these is inside of this gate further out: it must not wait for itself.
+    fn lets_in(&self, book: &Book, within: &Within) -> bool {
+        let is_inside = |link: &Link| link.gate == self.id && book.inside.contains_key(&link.lease);
+        within.links().any(is_inside) || pin::is_inside(self.id)
+    }
+}
+
+/// A caller on its way to an owned lease.
+pub(crate) struct Enter<'gate, T: Tenant> {
+    gate: &'gate Gate<T>,
+    within: Within,
+    /// Its number among those who wait.
+    number: Option<u64>,
+}
+
+impl<T: Tenant> Future for Enter<'_, T> {
+    type Output = Result<Owned<T>, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let gate = self.gate;
+        if self.within.depth() >= DEEPEST {
+            return Poll::Ready(Err(Refusal::TooDeep));
+        }
+        let mut book = gate.register.book.lock();
+        if book.held_back > 0 && !gate.lets_in(&book, &self.within) {
+            let number = self.number.unwrap_or_else(|| book.number());
+            let before = book.waiting.insert(number, context.waker().clone());
+            drop(book);
+            drop(before);
+            self.number = Some(number);
+            return Poll::Pending;
+        }
+        let Some(tenant) = gate.tenant() else {
+            return Poll::Ready(Err(Refusal::Vacant));
+        };
+        let number = book.number();
+        let entry = Entry {
+            tenant: tenant.number(),
+            method: None,
+            since: Instant::now(),
+        };
+        book.inside.insert(number, entry);
+        drop(book);
+        tenant.tally().pends();
+        let link = Link {
+            gate: gate.id,
+            lease: number,
+            tenant: tenant.number(),
+            depth: self.within.depth() + 1,
+            outer: self.within.clone(),
+        };
+        Poll::Ready(Ok(Owned {
+            tenant: Kept {
+                tenant,
+                since: Instant::now(),
+            },
+            place: Place {
+                register: Arc::clone(&gate.register),
+                number,
+            },
+            within: Within(Some(Arc::new(link))),
+        }))
+    }
+}
+
+impl<T: Tenant> Drop for Enter<'_, T> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waker = self.gate.register.book.lock().waiting.remove(&number);
+            drop(waker);
+        }
+    }
+}
+
+/// A pending call's right to be inside.
+pub(crate) struct Owned<T: Tenant> {
+    // In this order: see the third invariant.
+    tenant: Kept<T>,
+    place: Place,
+    within: Within,
+}
+
+/// The tenant of a pending call, which counts it at its end.
+struct Kept<T: Tenant> {
+    tenant: Arc<T>,
+    since: Instant,
+}
+
+impl<T: Tenant> Drop for Kept<T> {
+    fn drop(&mut self) {
+        self.tenant.tally().ended(self.since.elapsed());
+    }
+}
+
+impl<T: Tenant> Owned<T> {
+    /// What it leads to.
+    pub(crate) fn tenant(&self) -> &Arc<T> {
+        &self.tenant.tenant
+    }
+
+    /// The call itself, and those it is within: what calls that it makes are within.
+    pub(crate) fn within(&self) -> &Within {
+        &self.within
+    }
+
+    /// Notes which method is called, for those who ask who is inside.
+    pub(crate) fn note_method(&self, method: u32) {
+        let mut book = self.place.register.book.lock();
+        if let Some(entry) = book.inside.get_mut(&self.place.number) {
+            entry.method = Some(method);
+        }
+    }
+}
+
+/// An entry in a register.
+struct Place {
+    register: Arc<Register>,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut book = self.register.book.lock();
+        book.inside.remove(&self.number);
+        if book.inside.is_empty() {
+            self.register.ended.notify_all();
+        }
+    }
+}
+
+/// The pending calls that something is done within, from the inside out: they wait for it.
+#[derive(Clone, Default)]
+pub(crate) struct Within(Option<Arc<Link>>);
+
+struct Link {
+    gate: usize,
+    lease: u64,
+    tenant: u64,
+    depth: u32,
+    outer: Within,
+}
+
+thread_local! {
+    static WITHIN: RefCell<Within> = const { RefCell::new(Within(None)) };
+}
+
+/// Whether the calling thread holds any lease, on any gate, or runs something within a pending call.
+pub(crate) fn is_inside_any() -> bool {
+    pin::is_inside_any() || Within::current().0.is_some()
+}
+
+impl Within {
+    /// What the calling thread runs now is within these.
+    pub(crate) fn current() -> Within {
+        let current = WITHIN.try_with(|within| within.borrow().clone());
+        current.unwrap_or_default()
+    }
+
+    /// What the calling thread runs is within these, until the result is dropped.
+    pub(crate) fn begin(&self) -> Began {
+        let before = WITHIN.try_with(|within| within.replace(self.clone()));
+        Began {
+            before: before.unwrap_or_default(),
+            _on_this_thread: PhantomData,
+        }
+    }
+
+    /// Whether one of these is inside of this tenant.
+    pub(crate) fn holds<T: Tenant>(&self, gate: &Gate<T>, tenant: &T) -> bool {
+        self.links()
+            .any(|link| link.gate == gate.id && link.tenant == tenant.number())
+    }
+
+    fn depth(&self) -> u32 {
+        self.0.as_ref().map_or(0, |link| link.depth)
+    }
+
+    fn links(&self) -> impl Iterator<Item = &Link> {
+        std::iter::successors(self.0.as_deref(), |link| link.outer.0.as_deref())
+    }
+}
+
+/// A thread runs something within pending calls.
+pub(crate) struct Began {
+    before: Within,
+    _on_this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for Began {
+    fn drop(&mut self) {
+        let before = std::mem::take(&mut self.before);
+        // A thread past its thread-locals keeps none.
+        let _nowhere = WITHIN.try_with(|within| within.replace(before));
+    }
+}
+
+#[cfg(test)]
+mod tests;
