@@ -1,5 +1,7 @@
 //! The gate's promises, each held up by threads that wait for one another, under either kind of fences.
 
+mod crowds;
+
 use super::{fence::Fences, *};
 use std::{
     cell::RefCell,
