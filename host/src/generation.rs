@@ -5,9 +5,12 @@ use crate::{
     desk::Desk,
     foreign::instance::{Candidate, Instance, Locking},
     gate::Tenant,
+    numbers::Tally,
+    pace::Pace,
     steps::watch::StagedCopy,
 };
 use plugin_api::manifest::Manifest;
+use smol_str::SmolStr;
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -45,7 +48,13 @@ pub(crate) struct Generation {
     pub(crate) instance: Instance,
     /// When it began to serve: milliseconds since 1970.
     pub(crate) since: AtomicU64,
+    /// The author's version, to be told to callers.
+    pub(crate) version: SmolStr,
+    /// Its calls, counted.
+    pub(crate) tally: Tally,
     methods: HashMap<String, u32>,
+    /// What is known of each method's pace.
+    paces: Box<[Pace]>,
     tainted: AtomicBool,
     snapshot_is_stuck: AtomicBool,
 }
@@ -68,6 +77,9 @@ impl Generation {
         Generation {
             instance: candidate.into_instance(lock),
             since: AtomicU64::new(0),
+            version: SmolStr::new(&life.version),
+            tally: Tally::default(),
+            paces: methods.iter().map(|_| Pace::default()).collect(),
             methods: methods
                 .iter()
                 .zip(0..)
@@ -84,6 +96,11 @@ impl Generation {
         let number = *self.methods.get(name)?;
         let method = self.life.manifest.methods.get(number as usize)?;
         Some((number, method.exclusive))
+    }
+
+    /// What is known of the pace of the method with this number.
+    pub(crate) fn pace(&self, number: u32) -> Option<&Pace> {
+        self.paces.get(number as usize)
     }
 
     /// The name of the method with this number.

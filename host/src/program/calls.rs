@@ -92,10 +92,13 @@ async fn call(
     let (answer, answered) = oneshot::channel();
     let whither = format!("{plugin}.{method}");
     // The receiver may be gone by then: a client who left.
-    let answer = Box::new(move |result| drop(answer.send(result)));
-    calls
+    let answer = move |result| drop(answer.send(result));
+    let method = calls
         .host
-        .call_queued(plugin, method, arguments, answer)
+        .method(&plugin, &method)
+        .map_err(|error| refusal(&error))?;
+    method
+        .call_queued(arguments, answer)
         .map_err(|error| not_queued(&error))?;
     match tokio::time::timeout(calls.timeout, answered).await {
         Ok(Ok(Ok(reply))) => Ok(result(reply)),
