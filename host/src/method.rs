@@ -86,6 +86,12 @@ impl Method {
         &self.0.name
     }
 
+    /// Whether the other one is a clone of this.
+    #[must_use]
+    pub fn is(&self, other: &Method) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn asked(&self) -> Asked<'_> {
         Asked {
             name: &self.0.name,

@@ -12,7 +12,10 @@ mod configuration;
 mod failure;
 mod output;
 
+mod body;
+mod caller;
 mod calls;
+mod connection;
 mod http;
 mod service;
 mod signals;
