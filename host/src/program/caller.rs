@@ -4,14 +4,15 @@
 //! does; the router has everything else. A call that is known to be short runs right here, on the listener's own thread.
 //! Other calls go to the library's threads: the listener never waits in a plugin, or for one.
 //!
-//! A call that runs here has taken one of a few *places*, one fewer than the listener has threads: even if every method that
-//! was short so far hangs, a thread is left to answer, and what cannot run here goes to the library's threads.
+//! A call that runs here has taken one of a few [places](super::places): even if every method that was short so far hangs,
+//! a thread is left to answer. A client whose own call is the one that hangs here waits for it, and gets no 504.
 
 use super::{
     body,
     calls::{Calls, GENERATION_HEADER, VERSION_HEADER, refusal},
     connection::Progress,
     http::{JSON, Refusal, too_slow},
+    places::Places,
 };
 use axum::{Router, body::Body, http::header, response::IntoResponse as _};
 use bytes::Bytes;
@@ -22,13 +23,7 @@ use hyper::{
 };
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{convert::Infallible, sync::Arc};
 
 /// Methods that are kept for a connection.
 const MOST_KEPT: usize = 32;
@@ -170,37 +165,6 @@ fn called<'a>(method: &hyper::Method, path: &'a str) -> Option<(&'a str, &'a str
     (method == hyper::Method::POST && is_plain(plugin) && is_plain(name)).then_some((plugin, name))
 }
 
-/// How many calls may run on the listener's threads at once.
-#[derive(Debug)]
-pub(crate) struct Places {
-    taken: AtomicUsize,
-    most: usize,
-}
-
-/// A call that runs on a thread of the listener's.
-struct Place<'a>(&'a Places);
-
-impl Places {
-    /// So many.
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Places {
-            taken: AtomicUsize::new(0),
-            most,
-        })
-    }
-
-    fn take(&self) -> Option<Place<'_>> {
-        let place = Place(self);
-        (self.taken.fetch_add(1, Ordering::Relaxed) < self.most).then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,15 +185,5 @@ mod tests {
         ] {
             assert_eq!(called(&post, other), None, "{other}");
         }
-    }
-
-    #[test]
-    fn places_are_given_back() {
-        let places = Places::new(2);
-        let (first, second) = (places.take(), places.take());
-        assert!(first.is_some() && second.is_some());
-        assert!(places.take().is_none());
-        drop(first);
-        assert!(places.take().is_some());
     }
 }

@@ -163,7 +163,7 @@ pub(crate) async fn serve<S, B>(
     B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + Send + 'static,
 {
     let mut http = http1::Builder::new();
-    http.max_header_size(limits.head_size).pipeline_flush(true);
+    http.max_header_size(limits.head_size);
     let room = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);

@@ -17,6 +17,7 @@ mod caller;
 mod calls;
 mod connection;
 mod http;
+mod places;
 mod service;
 mod signals;
 mod socket;

@@ -6,7 +6,7 @@
 
 use super::{
     admin::{AdminSide, Doors},
-    caller::{Caller, Places},
+    caller::Caller,
     calls::Calls,
     commands::{Place, Run},
     configuration::{configuration, longest_drain, start_logging},
@@ -14,6 +14,7 @@ use super::{
     failure::{Ending, Failure},
     http,
     output::Output,
+    places::Places,
     signals::{Signals, Told},
     socket::AdminSocket,
     state_dir,
@@ -114,9 +115,13 @@ impl Service {
         let listener = {
             let _inside = runtime.enter();
             let calls_in = tokio::net::TcpListener::from_std(calls_in).map_err(not_possible)?;
-            runtime.spawn(answer_calls(
+            let runtime = runtime.handle().clone();
+            let wake = move || drop(runtime.spawn(std::future::ready(())));
+            let places = Places::new(http_threads() - 1, wake).map_err(not_possible)?;
+            tokio::spawn(answer_calls(
                 calls_in,
                 calls.clone(),
+                Arc::new(places),
                 limits(&call_config),
                 ended,
             ))
@@ -235,6 +240,7 @@ async fn until_told(signals: &mut Signals, host: &Host) {
 async fn answer_calls(
     listener: tokio::net::TcpListener,
     calls: Calls,
+    places: Arc<Places>,
     limits: Limits,
     mut ended: watch::Receiver<bool>,
 ) {
@@ -248,7 +254,6 @@ async fn answer_calls(
         let _ = ended.wait_for(|ended| *ended).await;
     };
     let router = http::with_refusals(calls.clone().router());
-    let places = Places::new(http_threads() - 1);
     let service = |progress| {
         let (calls, router) = (calls.clone(), router.clone());
         let caller = Caller::new(calls, router, progress, Arc::clone(&places));
