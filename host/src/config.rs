@@ -51,8 +51,30 @@ pub struct CallConfig {
     pub timeout: Duration,
     /// `threads`: threads that run calls. Default twice the processors, at least 4.
     pub threads: usize,
-    /// `queue`: calls that may wait for a thread before further ones are answered 429. Default 1024.
+    /// `per_plugin`: threads that the calls of one plugin may hold. Default half of them. See [`CallConfig::share`].
+    pub per_plugin: Option<usize>,
+    /// `queue`: calls of one plugin that may wait for a thread before further ones are answered 429. Default 1024.
     pub queue: usize,
+    /// `max_connections`: connections that are open at once; further ones wait to be accepted. Default 1000.
+    pub max_connections: usize,
+    /// `max_head`: the largest head of a request (its first line with its headers) in bytes. Default 64 KiB.
+    pub max_head: u64,
+    /// `head_timeout`: how long a client may take for the head of a request. Default 10 s.
+    pub head_timeout: Duration,
+    /// `body_timeout`: how long a client may take for the body of a request. Default 30 s.
+    pub body_timeout: Duration,
+    /// `idle_timeout`: how long a connection may be idle: nothing comes in, nothing goes out, and no call is running.
+    /// Default 60 s.
+    pub idle_timeout: Duration,
+}
+
+impl CallConfig {
+    /// The threads that the calls of one plugin may hold: never all, where there are several.
+    #[must_use]
+    pub fn share(&self) -> usize {
+        let most = self.threads.saturating_sub(1).max(1);
+        self.per_plugin.unwrap_or(self.threads / 2).clamp(1, most)
+    }
 }
 
 /// `[admin]`.
@@ -157,7 +179,13 @@ impl Default for CallConfig {
             max_body: 4 << 20,
             timeout: Duration::from_secs(30),
             threads: std::thread::available_parallelism().map_or(4, |n| (n.get() * 2).max(4)),
+            per_plugin: None,
             queue: 1024,
+            max_connections: 1000,
+            max_head: 64 << 10,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
         }
     }
 }

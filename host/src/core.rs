@@ -1,4 +1,4 @@
-//! The core: what the parts of one running host share, and the calls that go through it.
+//! The core: what the parts of one running host share.
 
 use crate::{
     announce::Announcer,
@@ -7,26 +7,18 @@ use crate::{
     desk::{Switchboard, Turn},
     error::CallError,
     event::Happening,
-    foreign::{instance::Unanswered, interpose},
-    gate::{self, Call, DEEPEST, Failure, Knot, Refusal},
-    generation::Generation,
-    host::Reply,
-    report::Standing,
-    slot::{self, Slot},
+    pace,
+    slot::{self, Slot, Slots},
     store::Store,
     sweeper::Sweeper,
     workers::Workers,
 };
-use parking_lot::{Mutex, RwLock};
-use plugin_api::contract::FaultKind;
+use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
 };
 
 /// What the parts of one running host share.
@@ -44,7 +36,7 @@ pub(crate) struct Core {
     /// What verdicts depend on beside the artifact.
     pub(crate) host_build: String,
     /// Where callers find plugins.
-    pub(crate) slots: RwLock<BTreeMap<String, Arc<Slot>>>,
+    pub(crate) slots: Slots,
     /// Held by whoever has closed a gate: at most one of a host is closed at a time.
     pub(crate) closing: Mutex<()>,
     /// Files that are ignored, with the reason.
@@ -66,94 +58,12 @@ pub(crate) struct Core {
 impl Core {
     /// The slot of a plugin that is known.
     pub(crate) fn slot(&self, plugin: &str) -> Option<Arc<Slot>> {
-        self.slots.read().get(plugin).map(Arc::clone)
+        self.slots.all().get(plugin).map(Arc::clone)
     }
 
     /// The slot of a plugin, made if there is none.
     pub(crate) fn slot_for(&self, plugin: &str) -> Arc<Slot> {
-        if let Some(slot) = self.slot(plugin) {
-            return slot;
-        }
-        let mut slots = self.slots.write();
-        let slot = slots
-            .entry(plugin.to_owned())
-            .or_insert_with(|| Arc::new(Slot::new(plugin)));
-        Arc::clone(slot)
-    }
-
-    /// Calls a method by name on this thread, waiting at most `limit` to be let in.
-    pub(crate) fn call(
-        &self,
-        plugin: &str,
-        method: &str,
-        arguments: &[u8],
-        limit: Duration,
-    ) -> Result<Reply, CallError> {
-        interpose::visit();
-        // Calls that running calls make are part of those, which a shutdown waits for.
-        if self.shutting_down.load(Ordering::Acquire) && !gate::is_inside_any() {
-            return Err(CallError::NotServing(
-                "the host is shutting down".to_owned(),
-            ));
-        }
-        let slot = self.slot(plugin).ok_or_else(|| CallError::UnknownPlugin {
-            plugin: plugin.to_owned(),
-        })?;
-        let refuse = |refusal| not_let_in(&slot, method, limit, refusal);
-        let lease = slot.gate.enter(limit).map_err(refuse)?;
-        let generation = lease.tenant();
-        let (number, exclusive) =
-            generation
-                .method(method)
-                .ok_or_else(|| CallError::UnknownMethod {
-                    plugin: plugin.to_owned(),
-                    method: method.to_owned(),
-                    offered: signatures(generation),
-                })?;
-        let call = Call {
-            method: number,
-            exclusive,
-        };
-        lease.note(call).map_err(Refusal::Knot).map_err(refuse)?;
-        let answered = if exclusive {
-            if generation.snapshot_is_stuck() {
-                return Err(CallError::NotServing(format!(
-                    "`{method}` is `&mut self`, and a snapshot of \"{plugin}\" has not returned; it was not executed"
-                )));
-            }
-            generation.instance.call_exclusive(number, arguments, limit)
-        } else {
-            generation.instance.call(number, arguments, limit)
-        };
-        match answered {
-            Ok(result) => Ok(Reply {
-                result,
-                version: Arc::clone(&generation.life.version),
-                generation: generation.life.number,
-            }),
-            Err(Unanswered::OutOfTime) => Err(CallError::Busy(format!(
-                "`{method}` waited {} for the calls before it; it was not executed",
-                humantime::format_duration(limit)
-            ))),
-            Err(Unanswered::Fault(fault)) => {
-                let panicked = fault.0.kind == FaultKind::PANICKED;
-                let failure = if panicked {
-                    Failure::Panic
-                } else {
-                    Failure::Error
-                };
-                slot.gate.count_failure(generation, failure);
-                if exclusive && panicked && generation.taint() {
-                    self.announcer.announce(Happening::Tainted {
-                        plugin: plugin.to_owned(),
-                        generation: generation.life.number,
-                        method: method.to_owned(),
-                        reason: fault.to_string(),
-                    });
-                }
-                Err(CallError::from_fault(&fault.0))
-            }
-        }
+        self.slots.make(plugin)
     }
 
     /// Notes an ignored file, and says so once.
@@ -179,6 +89,7 @@ impl Core {
 
 impl Switchboard for Core {
     fn call(&self, plugin: &str, method: &str, arguments: &[u8]) -> Result<Vec<u8>, CallError> {
+        pace::note_call_out();
         Core::call(self, plugin, method, arguments, self.config.call.timeout)
             .map(|reply| reply.result)
     }
@@ -204,7 +115,7 @@ impl Switchboard for Core {
                 );
             }
         };
-        if self.workers.submit(Box::new(errand)).is_err() {
+        if self.workers.submit(&plugin, Box::new(errand)).is_err() {
             tracing::warn!(
                 plugin = &*plugin,
                 method = &*method,
@@ -215,63 +126,6 @@ impl Switchboard for Core {
 
     fn clock(&self) -> &Clock {
         &self.clock
-    }
-}
-
-/// Why a call was not let in, in words.
-pub(crate) fn not_let_in(
-    slot: &Slot,
-    method: &str,
-    limit: Duration,
-    refusal: Refusal,
-) -> CallError {
-    let plugin = &slot.name;
-    match refusal {
-        Refusal::Vacant => vacant(slot),
-        Refusal::TooDeep => CallError::Failed(format!(
-            "{DEEPEST} calls into \"{plugin}\" are inside one another on this thread, and the next may overflow its \
-             stack; `{method}` was not executed; do plugins call each other in a circle?"
-        )),
-        Refusal::OutOfTime => CallError::Busy(format!(
-            "plugin \"{plugin}\" was closed for all of {}; the call was not executed",
-            humantime::format_duration(limit)
-        )),
-        Refusal::Knot(Knot::UnderExclusive) => CallError::Failed(format!(
-            "`{method}` would wait for ever: a `&mut self` method of \"{plugin}\" further out on this thread waits for \
-             it; it was not executed"
-        )),
-        Refusal::Knot(Knot::ExclusiveUnderShared) => CallError::Failed(format!(
-            "`{method}` is `&mut self` and would wait for ever: a method of \"{plugin}\" further out on this thread \
-             waits for it; it was not executed"
-        )),
-    }
-}
-
-fn vacant(slot: &Slot) -> CallError {
-    let facts = slot.facts();
-    let name = &slot.name;
-    CallError::NotServing(match (facts.standing, facts.last_failure) {
-        (Standing::Unloaded, _) => format!("plugin \"{name}\" is unloaded"),
-        (_, Some(failure)) => format!(
-            "plugin \"{name}\" is not serving: {} failed: {}",
-            failure.step, failure.reason
-        ),
-        (_, None) => format!("plugin \"{name}\" is not serving yet"),
-    })
-}
-
-fn signatures(generation: &Generation) -> String {
-    let signatures: Vec<String> = generation
-        .life
-        .manifest
-        .methods
-        .iter()
-        .map(|method| format!("`{}`", method.signature()))
-        .collect();
-    if signatures.is_empty() {
-        "none".to_owned()
-    } else {
-        signatures.join(", ")
     }
 }
 

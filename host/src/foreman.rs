@@ -257,7 +257,7 @@ impl Shift {
         for path in directory::libraries(self.directory.path()) {
             self.look_at(core, path);
         }
-        let slots: Vec<Arc<Slot>> = core.slots.read().values().cloned().collect();
+        let slots: Vec<Arc<Slot>> = core.slots.all().values().cloned().collect();
         for file in slots.iter().filter_map(|slot| slot.facts().file) {
             if !file.exists() {
                 self.note_leaving(core, file);
@@ -353,7 +353,7 @@ impl Shift {
 }
 
 fn slot_of(core: &Core, path: &Path) -> Option<Arc<Slot>> {
-    let slots = core.slots.read();
+    let slots = core.slots.all();
     slots
         .values()
         .find(|slot| slot.facts().file.as_deref() == Some(path))

@@ -4,10 +4,12 @@ use crate::{
     artifact::Digest,
     desk::Desk,
     foreign::instance::{Candidate, Instance, Locking},
-    gate::{Numbers, Tally, Tenant},
+    gate::{Tally, Tenant},
+    pace::Pace,
     steps::watch::StagedCopy,
 };
 use plugin_api::manifest::Manifest;
+use smol_str::SmolStr;
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -47,7 +49,11 @@ pub(crate) struct Generation {
     pub(crate) instance: Instance,
     /// When it began to serve: milliseconds since 1970.
     pub(crate) since: AtomicU64,
+    /// The author's version, to be told to callers.
+    pub(crate) version: SmolStr,
     methods: HashMap<String, u32>,
+    /// What is known of each method's pace.
+    paces: Box<[Pace]>,
     tainted: AtomicBool,
     snapshot_is_stuck: AtomicBool,
 }
@@ -74,6 +80,8 @@ impl Generation {
         Generation {
             instance: candidate.into_instance(lock),
             since: AtomicU64::new(0),
+            version: SmolStr::new(&life.version),
+            paces: methods.iter().map(|_| Pace::default()).collect(),
             methods: methods
                 .iter()
                 .zip(0..)
@@ -92,6 +100,11 @@ impl Generation {
         Some((number, method.exclusive))
     }
 
+    /// What is known of the pace of the method with this number.
+    pub(crate) fn pace(&self, number: u32) -> Option<&Pace> {
+        self.paces.get(number as usize)
+    }
+
     /// The name of the method with this number.
     pub(crate) fn method_name(&self, number: u32) -> &str {
         self.life
@@ -99,11 +112,6 @@ impl Generation {
             .methods
             .get(number as usize)
             .map_or("?", |method| &method.name)
-    }
-
-    /// The numbers of the calls into it, up to now.
-    pub(crate) fn numbers(&self) -> Numbers {
-        self.life.tally.numbers()
     }
 
     /// Notes that a `&mut self` method panicked half-way, in this life or in one that its state comes from. Says whether that is news.

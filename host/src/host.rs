@@ -3,7 +3,7 @@
 use crate::{
     announce::Announcer,
     clock::Clock,
-    config::Config,
+    config::{CallConfig, Config},
     core::Core,
     deadline,
     error::{CallError, SwapError},
@@ -11,10 +11,13 @@ use crate::{
     foreign::interpose,
     foreman::Foreman,
     journal::{LastGood, Outcome, Record},
-    journey, recovery,
+    journey,
+    method::Method,
+    recovery,
     report::{
         HostStatus, PluginStatus, ShutdownReport, SwapReport, Trigger, UnloadReport, Verdict,
     },
+    slot::Slots,
     status,
     step::Step,
     steps::{
@@ -23,11 +26,12 @@ use crate::{
     },
     store::Store,
     sweeper::Sweeper,
-    workers::Workers,
+    workers::{Bounds, Workers},
 };
 use anyhow::{Context, Result, anyhow, ensure};
 use crossbeam_channel::Receiver;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
+use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::DirBuilder,
@@ -87,8 +91,8 @@ pub struct HostBuilder {
 pub struct Reply {
     /// The method's result as JSON text.
     pub result: Vec<u8>,
-    /// The version that answered.
-    pub version: Arc<str>,
+    /// The version that answered. Copied, where it is short, and so written by no other caller.
+    pub version: SmolStr,
     /// The generation that answered.
     pub generation: u64,
 }
@@ -157,8 +161,7 @@ impl HostBuilder {
         if let Err(reason) = &interposition {
             tracing::warn!("retired plugins will stay in memory: {reason}");
         }
-        let (workers, mut threads) =
-            Workers::start(self.config.call.threads, self.config.call.queue)?;
+        let (workers, mut threads) = Workers::start(bounds(&self.config.call))?;
         let workers = Arc::new(workers);
         let (clock, clock_thread) = Clock::start()?;
         threads.push(clock_thread);
@@ -173,7 +176,7 @@ impl HostBuilder {
             state_dir,
             directory,
             examiner,
-            slots: RwLock::new(BTreeMap::new()),
+            slots: Slots::default(),
             closing: Mutex::new(()),
             ignored: Mutex::new(BTreeMap::new()),
             announcer,
@@ -219,6 +222,15 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     }
 }
 
+/// What the workers may hold at once.
+fn bounds(config: &CallConfig) -> Bounds {
+    Bounds {
+        threads: config.threads,
+        share: config.share(),
+        queue: config.queue,
+    }
+}
+
 /// What tells one build of the examiner from another.
 fn build_of(program: &Path) -> String {
     let file = std::fs::metadata(program);
@@ -235,7 +247,7 @@ impl Host {
         HostBuilder::default()
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0.core
     }
 
@@ -251,28 +263,13 @@ impl Host {
         self.core().call(plugin, method, arguments, limit)
     }
 
-    /// Gives a call to the host's own bounded number of threads; `answer` is called on one of them. Never waits.
+    /// A method to be called often: its name is looked up once.
     ///
     /// # Errors
-    /// [`CallError::Busy`]: as many calls wait as `call.queue` of the configuration allows.
-    pub fn call_queued(
-        &self,
-        plugin: String,
-        method: String,
-        arguments: Vec<u8>,
-        answer: Box<dyn FnOnce(Result<Reply, CallError>) + Send>,
-    ) -> Result<(), CallError> {
-        let core = Arc::clone(self.core());
-        let limit = core.config.call.timeout;
-        let errand = move || answer(core.call(&plugin, &method, &arguments, limit));
-        self.core()
-            .workers
-            .submit(Box::new(errand))
-            .map_err(|_full| {
-                CallError::Busy(
-                    "too many calls wait for a thread; this one was not executed".to_owned(),
-                )
-            })
+    /// [`CallError::UnknownPlugin`]; [`CallError::UnknownMethod`] where a plugin serves that has none of this name. Of a
+    /// plugin that does not serve now, any name will do.
+    pub fn method(&self, plugin: &str, method: &str) -> Result<Method, CallError> {
+        Method::find(self, plugin, method)
     }
 
     /// Takes a file through the whole journey, and waits for the outcome.
@@ -445,7 +442,7 @@ impl Owner {
             foreman.end(until);
         }
         core.clock.end();
-        let slots: Vec<_> = core.slots.read().values().cloned().collect();
+        let slots: Vec<_> = core.slots.all().values().cloned().collect();
         for generation in slots.iter().filter_map(|slot| slot.gate.tenant()) {
             generation.life.desk.close();
         }

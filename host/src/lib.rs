@@ -35,7 +35,10 @@ pub mod journal;
 mod journey;
 mod likeness;
 mod logbook;
+mod method;
 pub mod notices;
+mod numbers;
+mod pace;
 mod recovery;
 pub mod report;
 mod slot;
@@ -49,6 +52,7 @@ mod workers;
 pub use error::{CallError, SwapError};
 pub use examiner::examiner;
 pub use host::{Host, HostBuilder, Reply, RollbackTarget, vet};
+pub use method::Method;
 pub use step::Step;
 
 /// Compiles the README's examples.

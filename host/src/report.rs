@@ -205,8 +205,38 @@ pub struct GenerationStatus {
     pub timers: usize,
     /// Threads that its own code has started and that are alive.
     pub threads: usize,
+    /// Its calls.
+    pub numbers: Numbers,
     /// What it says of itself.
     pub manifest: Manifest,
+}
+
+/// The calls that a generation has had, in numbers. By name and typed ones, from outside and from other plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Numbers {
+    /// Calls that have ended.
+    pub calls: u64,
+    /// Those of them that ended with an error: refused by the method, or a fault of the plugin's.
+    pub errors: u64,
+    /// Those of the errors that were panics.
+    pub panics: u64,
+    /// Calls that are inside now.
+    pub in_flight: u64,
+    /// How long calls took; `None` where none was timed.
+    pub latency: Option<Latency>,
+}
+
+/// How long calls took inside the plugin, in nanoseconds: upper bounds, to about a quarter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Half of the calls took no longer.
+    pub p50_nanos: u64,
+    /// 99 in 100 took no longer.
+    pub p99_nanos: u64,
+    /// 999 in 1,000 took no longer.
+    pub p999_nanos: u64,
+    /// The longest.
+    pub max_nanos: u64,
 }
 
 /// A generation that is retired and not yet unmapped.
@@ -218,6 +248,8 @@ pub struct LingeringStatus {
     pub version: String,
     /// What holds it.
     pub cause: String,
+    /// Its calls.
+    pub numbers: Numbers,
 }
 
 /// An artifact that was turned away.

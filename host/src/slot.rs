@@ -1,4 +1,4 @@
-//! A slot: where callers find a plugin, whatever generation serves.
+//! A slot: where callers find a plugin, whatever generation serves; and the slots of a host, by their names.
 
 use crate::{
     announce::now_millis,
@@ -7,12 +7,43 @@ use crate::{
     report::{Blocker, Failure, Standing},
     step::Step,
 };
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
+
+/// Slots by the names of their plugins.
+type ByName = BTreeMap<Arc<str>, Arc<Slot>>;
+
+/// The slots of a host. None is ever taken out. Whoever looks one up writes nothing that others read.
+#[derive(Default)]
+pub(crate) struct Slots(ArcSwap<ByName>);
+
+impl Slots {
+    /// All of them as they are now.
+    pub(crate) fn all(&self) -> Guard<Arc<ByName>> {
+        self.0.load()
+    }
+
+    /// The slot of a plugin, made if there is none.
+    pub(crate) fn make(&self, plugin: &str) -> Arc<Slot> {
+        if let Some(slot) = self.all().get(plugin) {
+            return Arc::clone(slot);
+        }
+        let made = Arc::new(Slot::new(plugin));
+        let before = self.0.rcu(|slots| {
+            let mut slots = ByName::clone(slots);
+            let name = Arc::clone(&made.name);
+            slots.entry(name).or_insert_with(|| Arc::clone(&made));
+            slots
+        });
+        before.get(plugin).map_or(made, Arc::clone)
+    }
+}
 
 /// Where callers find a plugin.
 pub(crate) struct Slot {
@@ -155,6 +186,15 @@ pub(crate) fn in_words(blockers: &[Blocker]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plugin_has_one_slot_however_often_it_is_asked_for() {
+        let slots = Slots::default();
+        let made = slots.make("test");
+        assert!(Arc::ptr_eq(&made, &slots.make("test")));
+        assert!(!Arc::ptr_eq(&made, &slots.make("other")));
+        assert_eq!(slots.all().len(), 2);
+    }
 
     #[test]
     fn one_file_that_is_there_claims_a_slot() {

@@ -2,15 +2,19 @@
 
 use crate::{
     core::Core,
+    numbers,
     report::{GenerationStatus, HostStatus, IgnoredFile, PluginStatus},
-    slot::Slot,
+    slot::{self, Slot},
 };
 use std::sync::{Arc, atomic::Ordering};
 
 /// How one plugin stands.
 pub(crate) fn of_plugin(core: &Core, slot: &Slot) -> PluginStatus {
     let facts = slot.facts();
-    let serving = slot.gate.tenant().map(|generation| GenerationStatus {
+    let inside = slot.gate.inside();
+    let serving = slot.gate.tenant();
+    let blockers = slot::describe(&inside, serving.as_deref());
+    let serving = serving.map(|generation| GenerationStatus {
         generation: generation.life.number,
         version: generation.life.version.to_string(),
         mode: generation.life.manifest.mode,
@@ -21,6 +25,7 @@ pub(crate) fn of_plugin(core: &Core, slot: &Slot) -> PluginStatus {
         jobs: generation.life.desk.jobs().len(),
         timers: generation.life.desk.timers(),
         threads: generation.instance.living_threads(),
+        numbers: numbers::of(&generation),
         manifest: generation.life.manifest.clone(),
     });
     PluginStatus {
@@ -30,13 +35,13 @@ pub(crate) fn of_plugin(core: &Core, slot: &Slot) -> PluginStatus {
         lingering: core.sweeper.lingering(&slot.name),
         file: facts.file,
         last_failure: facts.last_failure,
-        inside: slot.blockers(),
+        inside: blockers,
     }
 }
 
 /// How the host stands.
 pub(crate) fn of_host(core: &Core) -> HostStatus {
-    let slots: Vec<Arc<Slot>> = core.slots.read().values().cloned().collect();
+    let slots: Vec<Arc<Slot>> = core.slots.all().values().cloned().collect();
     HostStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),

@@ -11,7 +11,8 @@ use crate::{
     gate::Leaving,
     generation::{Generation, Life},
     hand::{CallsOut, Hand},
-    report::{Departure, LingeringStatus},
+    numbers,
+    report::{Departure, LingeringStatus, Numbers},
     slot,
     workers::Workers,
 };
@@ -42,6 +43,8 @@ pub(crate) struct Retired {
     life: Option<Life>,
     stage: Stage,
     cause: String,
+    /// Its calls, as they were last seen.
+    numbers: Numbers,
 }
 
 /// How far it has come.
@@ -74,6 +77,7 @@ impl Retired {
             life: None,
             stage: Stage::Inside(leaving),
             cause: String::new(),
+            numbers: Numbers::default(),
         }
     }
 
@@ -103,6 +107,7 @@ impl Retired {
             life: Some(life),
             stage,
             cause: String::new(),
+            numbers: Numbers::default(),
         }
     }
 }
@@ -348,6 +353,7 @@ impl Lingering {
                 generation: retired.number,
                 version: retired.version.to_string(),
                 cause: retired.cause.clone(),
+                numbers: retired.numbers,
             },
             retired: Some(retired),
         }
@@ -366,6 +372,7 @@ fn leave_callers(mut leaving: Leaving<Generation>, retired: &mut Retired) -> Onw
     let inside = leaving.inside();
     let generation = leaving.tenant();
     generation.life.desk.close();
+    retired.numbers = numbers::of(generation);
     let cause = if !inside.is_empty() {
         let blockers = slot::describe(&inside, Some(generation));
         format!("calls are inside: {}", slot::in_words(&blockers))

@@ -112,14 +112,11 @@ fn a_queued_call_is_answered() {
     let host = scene.start();
     scene.load(&host, &Artifact::of("steady"));
     let (give, take) = crossbeam_channel::bounded(1);
-    let answer = Box::new(move |result| give.send(result).expect("the test waits"));
-    host.call_queued(
-        "steady".into(),
-        "increment".into(),
-        b"[1,1]".to_vec(),
-        answer,
-    )
-    .expect("there is room");
+    let answer = move |result| give.send(result).expect("the test waits");
+    let increment = host.method("steady", "increment").expect("it is there");
+    increment
+        .call_queued(b"[1,1]", answer)
+        .expect("there is room");
     let reply = take
         .recv_timeout(LIMIT)
         .expect("an answer")

@@ -33,7 +33,13 @@ const CALL: &[Setting<CallConfig>] = &[
     setting!("max_body", max_body, given => given.size(1, 1 << 30)?),
     setting!("timeout", timeout, given => given.duration()?),
     setting!("threads", threads, given => given.count(1, 4_096)?),
+    setting!("per_plugin", per_plugin, given => Some(given.count(1, 4_096)?)),
     setting!("queue", queue, given => given.count(1, 1_000_000)?),
+    setting!("max_connections", max_connections, given => given.count(1, 1_000_000)?),
+    setting!("max_head", max_head, given => given.size(8 << 10, 1 << 20)?),
+    setting!("head_timeout", head_timeout, given => given.duration()?),
+    setting!("body_timeout", body_timeout, given => given.duration()?),
+    setting!("idle_timeout", idle_timeout, given => given.duration()?),
 ];
 
 const ADMIN: &[Setting<AdminConfig>] = &[

@@ -37,7 +37,13 @@ fn every_key_is_read() {
         max_body = "16MiB"
         timeout = "2s"
         threads = 3
+        per_plugin = 2
         queue = 7
+        max_connections = 11
+        max_head = "16KiB"
+        head_timeout = "5s"
+        body_timeout = "6s"
+        idle_timeout = "7s"
         [admin]
         listen = "127.0.0.1:9001"
         token_file = "/etc/token"
@@ -62,7 +68,13 @@ fn every_key_is_read() {
             max_body: 16 << 20,
             timeout: Duration::from_secs(2),
             threads: 3,
+            per_plugin: Some(2),
             queue: 7,
+            max_connections: 11,
+            max_head: 16 << 10,
+            head_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(6),
+            idle_timeout: Duration::from_secs(7),
         },
         admin: AdminConfig {
             listen: Some(([127, 0, 0, 1], 9001).into()),
@@ -91,6 +103,26 @@ fn every_key_is_read() {
     assert_eq!(read(text, &[]), Ok(expected));
 }
 
+#[test]
+fn one_plugin_never_has_all_threads_where_there_are_several() {
+    let share = |threads, per_plugin| {
+        let call = CallConfig {
+            threads,
+            per_plugin,
+            ..CallConfig::default()
+        };
+        call.share()
+    };
+    assert_eq!(
+        [1, 2, 3, 8].map(|threads| share(threads, None)),
+        [1, 1, 1, 4]
+    );
+    assert_eq!(
+        [1, 2, 3, 8].map(|threads| share(threads, Some(9))),
+        [1, 1, 2, 7]
+    );
+}
+
 /// The file that shows operators every key, commented out.
 const EXAMPLE: &str = include_str!("../../../host.toml.example");
 
@@ -115,6 +147,7 @@ fn the_example_in_force_says_the_defaults_where_there_are_any() {
     let defaults = Config::default();
     let call = CallConfig {
         threads: defaults.call.threads,
+        per_plugin: None,
         ..config.call
     };
     assert_eq!(call, defaults.call);

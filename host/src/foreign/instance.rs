@@ -16,6 +16,9 @@ use parking_lot::RwLock;
 use plugin_api::contract::{Answer, FORMAT_JSON, Fault, HostServicesBox, PluginObjectBox};
 use std::{cell::UnsafeCell, fmt, time::Duration};
 
+/// How often a lock is tried where the thread must not sleep: about a microsecond.
+const TRIES: usize = 64;
+
 /// A fault as the host keeps it: copied out of the plugin's library.
 #[derive(Debug, Clone)]
 pub(crate) struct PluginFault(pub(crate) Fault);
@@ -131,23 +134,47 @@ pub(crate) enum Unanswered {
     OutOfTime,
 }
 
+/// Takes a lock within `limit`. Without a limit the thread never sleeps, but tries for a moment: those inside may be short.
+fn in_time<G>(
+    limit: Duration,
+    try_now: impl Fn() -> Option<G>,
+    wait: impl FnOnce() -> Option<G>,
+) -> Option<G> {
+    if !limit.is_zero() {
+        return wait();
+    }
+    (0..TRIES).find_map(|_| {
+        let guard = try_now();
+        if guard.is_none() {
+            std::hint::spin_loop();
+        }
+        guard
+    })
+}
+
 impl Instance {
-    /// Calls a `&self` method, waiting at most `limit` for a `&mut self` method to end.
+    /// Calls a `&self` method, waiting at most `limit` for a `&mut self` method to end. Says when it `enters`.
     pub(crate) fn call(
         &self,
         method: u32,
         arguments: &[u8],
         limit: Duration,
+        enters: impl FnOnce(),
     ) -> Result<Vec<u8>, Unanswered> {
         // Recursive, since a method may come back to its own plugin on the same thread, and must not wait behind a
         // writer that waits for it. The gate refuses the same under a `&mut self` method.
         let _shared = match &self.lock {
             None => None,
             Some(lock) => Some(
-                lock.try_read_recursive_for(limit)
-                    .ok_or(Unanswered::OutOfTime)?,
+                in_time(
+                    limit,
+                    || lock.try_read_recursive(),
+                    || lock.try_read_recursive_for(limit),
+                )
+                .ok_or(Unanswered::OutOfTime)?,
             ),
         };
+        enters();
         // SAFETY: No `&mut` to the object exists: it is only made under the write side of the lock, whose read side is
         // held here, or there is no lock and it is never made.
         let object = unsafe { &*self.object.get() };
@@ -155,12 +182,13 @@ impl Instance {
             .map_err(Unanswered::Fault)
     }
 
-    /// Calls a `&mut self` method, waiting at most `limit` for the others to end.
+    /// Calls a `&mut self` method, waiting at most `limit` for the others to end. Says when it `enters`.
     pub(crate) fn call_exclusive(
         &self,
         method: u32,
         arguments: &[u8],
         limit: Duration,
+        enters: impl FnOnce(),
     ) -> Result<Vec<u8>, Unanswered> {
         let Some(lock) = &self.lock else {
             let fault = Fault::new(
@@ -169,7 +197,9 @@ impl Instance {
             );
             return Err(Unanswered::Fault(PluginFault(fault)));
         };
-        let _alone = lock.try_write_for(limit).ok_or(Unanswered::OutOfTime)?;
+        let _alone = in_time(limit, || lock.try_write(), || lock.try_write_for(limit))
+            .ok_or(Unanswered::OutOfTime)?;
+        enters();
         // SAFETY: The write side of the lock is held: no other reference to the object exists, since each is made under
         // one of its sides.
         let object = unsafe { &mut *self.object.get() };

@@ -9,7 +9,7 @@ use super::{
     unpin,
 };
 use parking_lot::RwLockReadGuard;
-use std::time::Instant;
+use std::{cell::Cell, time::Instant};
 
 /// One caller's right to be inside. It stays on its thread.
 pub(crate) struct Lease<'gate, T: Tenant> {
@@ -19,8 +19,8 @@ pub(crate) struct Lease<'gate, T: Tenant> {
     pub(super) way: Way<'gate>,
     /// When the caller came to the gate.
     pub(super) since: Instant,
-    /// How many calls its time stands for.
-    pub(super) stands_for: u64,
+    /// How many calls its time stands for; 0 as long as it is none.
+    pub(super) stands_for: Cell<u64>,
     pub(super) _on_this_thread: PhantomData<*const ()>,
 }
 
@@ -63,6 +63,11 @@ impl<T: Tenant> Lease<'_, T> {
         unpin::reach(&self.tenant)
     }
 
+    /// Says that the call is executed, and to be counted. A caller who is let in and turns back is none.
+    pub(crate) fn is_a_call(&self) {
+        self.stands_for.set(1);
+    }
+
     /// Notes which method is called, for those who ask who is inside.
     ///
     /// # Errors
@@ -88,20 +93,19 @@ impl<T: Tenant> Lease<'_, T> {
 impl<T: Tenant> Drop for Lease<'_, T> {
     fn drop(&mut self) {
         let pin = unpin::look(&self.pin);
-        let took = self.since.elapsed();
+        let stands_for = self.stands_for.get();
+        let counted = (stands_for > 0).then(|| self.since.elapsed());
         match &mut self.way {
             Way::Nested => {
                 let nested = pin.nested.load(Ordering::Relaxed);
                 pin.nested.store(nested - 1, Ordering::Relaxed);
-                self.tenant().tally().count(took);
+                if let Some(took) = counted {
+                    self.tenant().tally().count(took);
+                }
             }
-            Way::Pin => {
-                pin.took(self.since, took, self.stands_for);
-                pin.leave();
-            }
+            Way::Pin => pin.leave(self.since, counted, stands_for),
             Way::Door { for_one, .. } => {
-                pin.took(self.since, took, self.stands_for);
-                pin.leave();
+                pin.leave(self.since, counted, stands_for);
                 pin.by_the_door.store(false, Ordering::Release);
                 if let Some(pin) = for_one.take() {
                     self.gate.pins.remove(&pin);

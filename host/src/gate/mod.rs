@@ -28,8 +28,8 @@
 //! 1. *Enter by the pin, against leaving the bias.* The caller stores `entered`, passes its fence, loads `bias`. The swap
 //!    stores null to `bias`, passes its fence, loads every pin. By the fences one of them sees the other's store: either
 //!    the caller finds null and goes by the door, or the swap finds it inside and waits. A caller whose pin is not on the
-//!    list yet takes the list's lock after the swap has, and so finds null. Who turns back without having looked at the
-//!    tenant takes its number back; whoever waits for that number asks whether anybody is inside at all.
+//!    list yet takes the list's lock after the swap has, and so finds null. Who turns back, and
+//!    calls nothing, takes its number back; whoever waits for that number asks whether anybody is inside at all.
 //! 2. *Leave.* `exited` is stored with release, and loaded with acquire: what a call did happens before what the swap
 //!    does with the tenant.
 //! 3. *By the door.* The caller holds the read side before it reads `current`, and marks its pin `by_the_door`; a swap
@@ -64,7 +64,6 @@ mod tally;
 mod tests;
 
 use fence::Fences;
-pub(crate) use latency::Latency;
 use lease::Way;
 pub(crate) use lease::{Call, Knot, Lease};
 use owned::{HeldBack, Register};
@@ -73,6 +72,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 pub(crate) use pin::Inside;
 use pin::{Pin, Pins};
 use std::{
+    cell::Cell,
     marker::PhantomData,
     ptr::{self, NonNull},
     sync::{
@@ -81,7 +81,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-pub(crate) use tally::{Failure, Numbers, Tally};
+pub(crate) use tally::{Failure, Tally};
 
 /// Leases on one gate that a thread may hold inside one another.
 pub(crate) const DEEPEST: u32 = 64;
@@ -206,7 +206,7 @@ impl<T: Tenant> Gate<T> {
             pin,
             way,
             since,
-            stands_for: 1,
+            stands_for: Cell::new(0),
             _on_this_thread: PhantomData,
         };
         let (note, number) = (unpin::look(&pin), lease.tenant().number());

@@ -77,9 +77,10 @@ impl<T: Tenant> Gate<T> {
         work: F,
         result: &mut Option<R>,
     ) -> Result<(), Refusal> {
-        let mut lease = self.enter(limit)?;
+        let lease = self.enter(limit)?;
         lease.note(call).map_err(Refusal::Knot)?;
-        lease.stands_for = unpin::look(&lease.pin).stands_for();
+        let stands_for = unpin::look(&lease.pin).stands_for();
+        lease.stands_for.set(stands_for);
         *result = Some(work(lease.tenant()));
         Ok(())
     }

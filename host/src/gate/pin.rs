@@ -144,12 +144,19 @@ impl Pin {
         }
     }
 
-    /// Ends the counted lease.
-    pub(super) fn leave(&self) {
+    /// Ends the counted lease, and counts the call that it was, if it was one: the time it took, which stands for so many.
+    pub(super) fn leave(&self, since: Instant, took: Option<Duration>, stands_for: u64) {
+        if let Some(took) = took {
+            self.took(since, took, stands_for);
+        }
         self.since.store(0, Ordering::Relaxed);
         self.is_exclusive.store(false, Ordering::Relaxed);
         let entered = self.entered.load(Ordering::Relaxed);
-        self.exited.store(entered, Ordering::Release);
+        match took {
+            Some(_) => self.exited.store(entered, Ordering::Release),
+            // Its number is taken back.
+            None => self.entered.store(entered - 1, Ordering::Release),
+        }
     }
 
     /// Counts for this tenant from now on. The thread is inside of it.
@@ -190,7 +197,7 @@ impl Pin {
     }
 
     /// Counts the time of the counted lease, which stands for so many, and decides which call is timed next.
-    pub(super) fn took(&self, since: Instant, took: Duration, stands_for: u64) {
+    fn took(&self, since: Instant, took: Duration, stands_for: u64) {
         self.counts.took(took, stands_for);
         let now = since_epoch(since);
         let apart = now.saturating_sub(self.timed.load(Ordering::Relaxed));

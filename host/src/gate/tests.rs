@@ -472,7 +472,13 @@ fn every_call_is_counted_once_for_the_tenant_that_it_entered() {
                     let mut entered = [0; 32];
                     for call in 0..CALLS {
                         let number = if call % 3 == 0 {
-                            gate.enter(LONG).expect("open").tenant().number()
+                            let lease = gate.enter(LONG).expect("open");
+                            lease.is_a_call();
+                            lease.tenant().number()
+                        } else if call % 3 == 1 {
+                            // Turns back, and comes again.
+                            drop(gate.enter(LONG).expect("open"));
+                            gate.pass(LONG, ADD, Numbered::number).expect("open")
                         } else {
                             gate.pass(LONG, ADD, Numbered::number).expect("open")
                         };
@@ -518,6 +524,7 @@ fn failures_are_counted_and_calls_inside_are_seen() {
         gate.pass(SOON, ADD, |tenant| {
             gate.count_failure(tenant, Failure::Panic);
             let nested = gate.enter(SOON).expect("nested");
+            nested.is_a_call();
             gate.count_failure(nested.tenant(), Failure::Error);
             assert_eq!(tally.numbers().in_flight, 1);
         })

@@ -5,6 +5,7 @@
 
 use super::{
     calls::Calls,
+    connection::{self, Limits},
     failure::Failure,
     happenings::Followers,
     http::{self, Refusal, body_of, json},
@@ -19,6 +20,7 @@ use axum::{
     routing::{get, post},
 };
 use host::{Host, RollbackTarget, SwapError};
+use hyper_util::service::TowerToHyperService;
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{
     io, net::TcpListener, os::unix::net::UnixListener, path::PathBuf, thread::JoinHandle,
@@ -28,6 +30,16 @@ use tokio::sync::watch;
 
 /// How long requests in flight may take once the host has ended.
 const GRACE: Duration = Duration::from_secs(1);
+/// The largest body of a request.
+const MAX_BODY: usize = 1 << 20;
+/// What its doors allow.
+const LIMITS: Limits = Limits {
+    connections: 256,
+    head_size: 64 << 10,
+    head: Duration::from_secs(10),
+    body: Duration::from_secs(30),
+    idle: Duration::from_secs(60),
+};
 /// Records of a history where nobody says how many.
 const DEFAULT_HISTORY: usize = 50;
 
@@ -85,14 +97,27 @@ fn answer(host: Host, calls: Calls, doors: Doors, ended: &watch::Receiver<bool>)
             let _ = ended.wait_for(|ended| *ended).await;
         };
         let socket = tokio::net::UnixListener::from_std(doors.socket)?;
-        let on_socket = http::serve(socket, router.clone(), end(ended.clone()), GRACE);
+        let serving = |router: Router| move |_| TowerToHyperService::new(router.clone());
+        let on_socket = connection::serve(
+            socket,
+            serving(router.clone()),
+            LIMITS,
+            end(ended.clone()),
+            GRACE,
+        );
         let Some((listener, token)) = doors.tcp else {
             on_socket.await;
             return Ok(());
         };
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let guarded = router.layer(middleware::from_fn_with_state(token, guard));
-        let on_tcp = http::serve(listener, guarded, end(ended.clone()), GRACE);
+        let on_tcp = connection::serve(
+            listener,
+            serving(guarded),
+            LIMITS,
+            end(ended.clone()),
+            GRACE,
+        );
         tokio::join!(on_socket, on_tcp);
         io::Result::Ok(())
     })?;
@@ -274,7 +299,7 @@ async fn rescan(State(admin): State<Admin>) -> Answer {
 
 /// The object in the body; an empty body is an empty object.
 async fn object_of<T: DeserializeOwned>(request: Request, shape: &str) -> Result<T, Refusal> {
-    let body = body_of(request).await?;
+    let body = body_of(request, MAX_BODY, LIMITS.body).await?;
     let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
     serde_json::from_slice(text).map_err(|error| {
         Refusal::new(

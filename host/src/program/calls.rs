@@ -1,17 +1,20 @@
 //! The call listener: `POST /call/{plugin}/{method}` over HTTP, and whether the host is alive and ready.
 //!
+//! The call listener's connections are answered by [`caller`](super::caller); the administration's doors, which must not
+//! run calls on their one thread, by the router here.
+//!
 //! The body goes to the library as it is, and the method's result comes back as it is. A connection that gives up, or
 //! waits no longer than `[call] timeout`, takes nothing back: a call that was accepted is executed all the same, once.
 
 use super::http::{Refusal, body_of, json, json_text};
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Path, Request, State},
+    extract::{Path, Request, State},
     http::{HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use host::{CallError, Host, Reply, config::CallConfig};
+use host::{CallError, Host, Method, Reply, config::CallConfig};
 use std::{
     sync::{
         Arc,
@@ -31,6 +34,7 @@ pub(crate) const GENERATION_HEADER: HeaderName = HeaderName::from_static("x-plug
 pub(crate) struct Calls {
     host: Host,
     timeout: Duration,
+    body_timeout: Duration,
     max_body: usize,
     refusing: Arc<AtomicBool>,
 }
@@ -41,6 +45,7 @@ impl Calls {
         Calls {
             host,
             timeout: config.timeout,
+            body_timeout: config.body_timeout,
             max_body: usize::try_from(config.max_body).unwrap_or(usize::MAX),
             refusing: Arc::default(),
         }
@@ -55,14 +60,69 @@ impl Calls {
         self.refusing.load(Ordering::Relaxed)
     }
 
+    /// A refusal from when every call is refused.
+    pub(crate) fn refuse_if_ending(&self) -> Result<(), Refusal> {
+        if self.is_refusing() {
+            return Err(shutting_down());
+        }
+        Ok(())
+    }
+
+    /// The largest body.
+    pub(crate) fn max_body(&self) -> usize {
+        self.max_body
+    }
+
+    /// How long a client may take for a body.
+    pub(crate) fn body_timeout(&self) -> Duration {
+        self.body_timeout
+    }
+
+    /// A method, looked up.
+    pub(crate) fn method(&self, plugin: &str, name: &str) -> Result<Method, Refusal> {
+        let method = self.host.method(plugin, name);
+        method.map_err(|error| refusal(&error))
+    }
+
+    /// Calls on a thread of the library's, and waits for the answer as long as calls may take.
+    pub(crate) async fn call_elsewhere(
+        &self,
+        method: &Method,
+        arguments: bytes::Bytes,
+    ) -> Result<Reply, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        // The receiver may be gone by then: a client who left.
+        let answer = move |result| drop(answer.send(result));
+        method
+            .call_queued(arguments, answer)
+            .map_err(|error| not_queued(&error))?;
+        let whither = || format!("{}.{}", method.plugin(), method.name());
+        match tokio::time::timeout(self.timeout, answered).await {
+            Ok(Ok(answered)) => answered.map_err(|error| refusal(&error)),
+            Ok(Err(_)) => Err(Refusal::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "failed",
+                format!(
+                    "the call to {} was lost, and its outcome is unknown",
+                    whither()
+                ),
+            )),
+            Err(_) => Err(Refusal::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "timed_out",
+                format!(
+                    "{} has not answered within {}: the call was not taken back, and its outcome is unknown",
+                    whither(),
+                    humantime::format_duration(self.timeout)
+                ),
+            )),
+        }
+    }
+
     /// The routes.
     pub(crate) fn router(self) -> Router {
-        let max_body = self.max_body;
         Router::new()
-            .route(
-                "/call/{plugin}/{method}",
-                post(call).layer(DefaultBodyLimit::max(max_body)),
-            )
+            .route("/call/{plugin}/{method}", post(call))
             .route("/readyz", get(ready))
             .route("/livez", get(alive))
             .with_state(self)
@@ -85,35 +145,10 @@ async fn call(
     Path((plugin, method)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    if calls.is_refusing() {
-        return Err(shutting_down());
-    }
-    let arguments = Vec::from(body_of(request).await?);
-    let (answer, answered) = oneshot::channel();
-    let whither = format!("{plugin}.{method}");
-    // The receiver may be gone by then: a client who left.
-    let answer = Box::new(move |result| drop(answer.send(result)));
-    calls
-        .host
-        .call_queued(plugin, method, arguments, answer)
-        .map_err(|error| not_queued(&error))?;
-    match tokio::time::timeout(calls.timeout, answered).await {
-        Ok(Ok(Ok(reply))) => Ok(result(reply)),
-        Ok(Ok(Err(error))) => Err(refusal(&error)),
-        Ok(Err(_)) => Err(Refusal::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "failed",
-            format!("the call to {whither} was lost, and its outcome is unknown"),
-        )),
-        Err(_) => Err(Refusal::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "timed_out",
-            format!(
-                "{whither} has not answered within {}: the call was not taken back, and its outcome is unknown",
-                humantime::format_duration(calls.timeout)
-            ),
-        )),
-    }
+    calls.refuse_if_ending()?;
+    let arguments = body_of(request, calls.max_body, calls.body_timeout).await?;
+    let method = calls.method(&plugin, &method)?;
+    calls.call_elsewhere(&method, arguments).await.map(result)
 }
 
 fn result(reply: Reply) -> Response {
@@ -131,8 +166,8 @@ fn shutting_down() -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_serving", message).retry_after(1)
 }
 
-/// What a call error is in HTTP, once the call was queued.
-fn refusal(error: &CallError) -> Refusal {
+/// What a call error is in HTTP, unless the call was not even queued.
+pub(crate) fn refusal(error: &CallError) -> Refusal {
     let status = match error {
         CallError::BadArguments(_) => StatusCode::BAD_REQUEST,
         CallError::UnknownPlugin { .. } | CallError::UnknownMethod { .. } => StatusCode::NOT_FOUND,

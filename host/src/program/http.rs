@@ -1,32 +1,22 @@
-//! HTTP, as this program speaks it on every door: answers and errors in JSON, connections with limits, an end in grace.
+//! HTTP, as this program speaks it on every door: answers and errors in JSON.
 
+use super::body;
 use axum::{
     Router,
     body::Body,
-    extract::{FromRequest as _, Request, rejection::BytesRejection},
+    extract::Request,
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    serve::Listener,
 };
 use bytes::Bytes;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
 use serde::Serialize;
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
-/// How long a client may take for the head of a request, and leave a connection idle.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
-/// How long a client may take for the body of a request.
-const BODY_LIMIT: Duration = Duration::from_secs(30);
 /// The longest text of axum's own that is passed on.
 const LONGEST_REJECTION: usize = 4096;
 /// What every answer is written in.
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An answer that is not a result: `{"error":{"kind","message"}}` with this status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,33 +80,27 @@ pub(crate) fn json(status: StatusCode, object: &impl Serialize) -> Response {
     }
 }
 
-/// The body of a request, within the limits of size (set on the router) and time.
-pub(crate) async fn body_of(request: Request) -> Result<Bytes, Refusal> {
-    match tokio::time::timeout(BODY_LIMIT, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(rejection)) => Err(unread_body(&rejection)),
-        Err(_) => Err(Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body_too_slow",
-            format!(
-                "the body did not arrive within {} s; nothing was executed",
-                BODY_LIMIT.as_secs()
-            ),
-        )),
-    }
+/// The body of a request, within these limits of size and time.
+pub(crate) async fn body_of(
+    request: Request,
+    most: usize,
+    limit: Duration,
+) -> Result<Bytes, Refusal> {
+    let (head, body) = request.into_parts();
+    let reading = body::read(body, &head.headers, most);
+    let read = tokio::time::timeout(limit, reading).await;
+    read.map_err(|_| too_slow(limit))?
 }
 
-fn unread_body(rejection: &BytesRejection) -> Refusal {
-    let status = rejection.status();
-    let kind = if status == StatusCode::PAYLOAD_TOO_LARGE {
-        "body_too_large"
-    } else {
-        "bad_request"
-    };
+/// The answer for a body that took longer than this.
+pub(crate) fn too_slow(limit: Duration) -> Refusal {
     Refusal::new(
-        status,
-        kind,
-        format!("{}; nothing was executed", rejection.body_text()),
+        StatusCode::REQUEST_TIMEOUT,
+        "body_too_slow",
+        format!(
+            "the body did not arrive within {}; nothing was executed",
+            humantime::format_duration(limit)
+        ),
     )
 }
 
@@ -158,40 +142,4 @@ async fn refuse_in_json(request: Request, next: Next) -> Response {
         response.headers_mut().insert(header::ALLOW, allow);
     }
     response
-}
-
-/// Answers what comes in at `listener`, until `stop` is ready; then lets requests in flight finish for at most `grace`.
-pub(crate) async fn serve(
-    mut listener: impl Listener,
-    router: Router,
-    stop: impl Future<Output = ()>,
-    grace: Duration,
-) {
-    let mut connections = http1::Builder::new();
-    connections
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT);
-    let graceful = GracefulShutdown::new();
-    tokio::pin!(stop);
-    loop {
-        let stream = tokio::select! {
-            (stream, _) = listener.accept() => stream,
-            () = &mut stop => break,
-        };
-        let service = TowerToHyperService::new(router.clone());
-        let connection =
-            graceful.watch(connections.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(grace, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("some connections were still busy when the time for them was over");
-    }
 }

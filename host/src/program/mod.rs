@@ -12,8 +12,12 @@ mod configuration;
 mod failure;
 mod output;
 
+mod body;
+mod caller;
 mod calls;
+mod connection;
 mod http;
+mod places;
 mod service;
 mod signals;
 mod socket;

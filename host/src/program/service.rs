@@ -6,30 +6,39 @@
 
 use super::{
     admin::{AdminSide, Doors},
+    caller::Caller,
     calls::Calls,
     commands::{Place, Run},
     configuration::{configuration, longest_drain, start_logging},
+    connection::{self, Limits},
     failure::{Ending, Failure},
     http,
     output::Output,
+    places::Places,
     signals::{Signals, Told},
     socket::AdminSocket,
     state_dir,
     token::Token,
 };
 use axum::serve::ListenerExt as _;
-use host::{Host, config::Config, report::ShutdownReport};
+use host::{
+    Host,
+    config::{CallConfig, Config},
+    report::ShutdownReport,
+};
+use hyper::service::service_fn;
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 /// How long requests in flight may take once the host itself has ended.
 const GRACE: Duration = Duration::from_secs(1);
-/// Threads that read and write calls; those that run them belong to the library.
-const MOST_HTTP_THREADS: usize = 4;
+/// Short calls that run at once on the listener's own threads; the threads for all others belong to the library.
+const MOST_CALLS_HERE: usize = 4;
 
 /// What a service is to be.
 pub(crate) struct Plan {
@@ -106,7 +115,16 @@ impl Service {
         let listener = {
             let _inside = runtime.enter();
             let calls_in = tokio::net::TcpListener::from_std(calls_in).map_err(not_possible)?;
-            runtime.spawn(answer_calls(calls_in, calls.clone(), ended))
+            let runtime = runtime.handle().clone();
+            let wake = move || drop(runtime.spawn(std::future::ready(())));
+            let places = Places::new(http_threads() - 1, wake).map_err(not_possible)?;
+            tokio::spawn(answer_calls(
+                calls_in,
+                calls.clone(),
+                Arc::new(places),
+                limits(&call_config),
+                ended,
+            ))
         };
         Ok(Service {
             host,
@@ -222,6 +240,8 @@ async fn until_told(signals: &mut Signals, host: &Host) {
 async fn answer_calls(
     listener: tokio::net::TcpListener,
     calls: Calls,
+    places: Arc<Places>,
+    limits: Limits,
     mut ended: watch::Receiver<bool>,
 ) {
     let listener = listener.tap_io(|stream| {
@@ -233,8 +253,13 @@ async fn answer_calls(
         // An error means that the sender is gone, which is the end too.
         let _ = ended.wait_for(|ended| *ended).await;
     };
-    let router = http::with_refusals(calls.router());
-    http::serve(listener, router, end, GRACE).await;
+    let router = http::with_refusals(calls.clone().router());
+    let service = |progress| {
+        let (calls, router) = (calls.clone(), router.clone());
+        let caller = Caller::new(calls, router, progress, Arc::clone(&places));
+        service_fn(move |request| Arc::clone(&caller).answer(request))
+    };
+    connection::serve(listener, service, limits, end, GRACE).await;
 }
 
 /// Binds an address, not blocking; `setting` is where another one can be chosen.
@@ -264,10 +289,26 @@ fn admin_on_tcp(config: &Config) -> Result<Option<(TcpListener, Token)>, Failure
     Ok(Some((listener, token)))
 }
 
+fn limits(config: &CallConfig) -> Limits {
+    let bytes = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+    Limits {
+        connections: config.max_connections,
+        head_size: bytes(config.max_head),
+        head: config.head_timeout,
+        body: config.body_timeout,
+        idle: config.idle_timeout,
+    }
+}
+
+/// Threads of the listener: one for each processor that may run short calls, and one that surely runs none.
+fn http_threads() -> usize {
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    processors.min(MOST_CALLS_HERE) + 1
+}
+
 fn runtime() -> std::io::Result<Runtime> {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads.min(MOST_HTTP_THREADS))
+        .worker_threads(http_threads())
         .thread_name("host-http")
         .enable_all()
         .build()

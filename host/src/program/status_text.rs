@@ -2,7 +2,7 @@
 
 use super::output::{Colour, Output};
 use host::report::{
-    Departure, GenerationStatus, HostStatus, PluginStatus, Standing, SwapReport, Trigger,
+    Departure, GenerationStatus, HostStatus, Numbers, PluginStatus, Standing, SwapReport, Trigger,
 };
 use plugin_api::manifest::{Manifest, Mode};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -80,6 +80,7 @@ pub(crate) fn plugin(status: &PluginStatus, output: &Output) -> String {
             old.generation, old.version, old.cause
         );
         lines.push(labelled("lingering", &output.paint(Colour::Yellow, &text)));
+        numbers(&old.numbers, output, &mut lines);
     }
     if let Some(failure) = &status.last_failure {
         let text = format!(
@@ -116,6 +117,36 @@ fn generation(serving: &GenerationStatus, output: &Output, lines: &mut Vec<Strin
             serving.jobs, serving.timers, serving.threads
         );
         lines.push(labelled("runs", &text));
+    }
+    numbers(&serving.numbers, output, lines);
+}
+
+/// The calls of a generation: how many and how they ended, and how long they took.
+fn numbers(numbers: &Numbers, output: &Output, lines: &mut Vec<String>) {
+    let Numbers {
+        calls,
+        errors,
+        panics,
+        in_flight,
+        latency,
+    } = numbers;
+    let text = format!("{calls}, errors: {errors}, panics: {panics}, in flight: {in_flight}");
+    let text = if *panics > 0 {
+        output.paint(Colour::Yellow, &text)
+    } else {
+        text
+    };
+    lines.push(labelled("calls", &text));
+    if let Some(latency) = latency {
+        let [p50, p99, p999, max] = [
+            latency.p50_nanos,
+            latency.p99_nanos,
+            latency.p999_nanos,
+            latency.max_nanos,
+        ]
+        .map(duration_of_nanos);
+        let text = format!("p50 {p50}, p99 {p99}, p99.9 {p999}, max {max}");
+        lines.push(labelled("latency", &text));
     }
 }
 
@@ -243,6 +274,15 @@ pub(crate) fn ago(millis: u64) -> String {
     format!("{} ago", humantime::format_duration(seconds))
 }
 
+/// A very short time, to three digits.
+pub(crate) fn duration_of_nanos(nanos: u64) -> String {
+    match nanos {
+        0..1_000 => format!("{nanos} ns"),
+        1_000..10_000 => format!("{}.{} µs", nanos / 1_000, nanos % 1_000 / 100),
+        _ => duration_of_micros(nanos / 1_000),
+    }
+}
+
 /// A short time, to three digits.
 pub(crate) fn duration_of_micros(micros: u64) -> String {
     match micros {
@@ -272,6 +312,34 @@ fn indented(text: &str, by: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_are_told_with_how_they_ended_and_how_long_they_took() {
+        let mut lines = Vec::new();
+        let mut some = Numbers {
+            calls: 5,
+            errors: 2,
+            panics: 0,
+            in_flight: 1,
+            latency: None,
+        };
+        numbers(&some, &Output::new(false), &mut lines);
+        some.latency = Some(host::report::Latency {
+            p50_nanos: 640,
+            p99_nanos: 1_280,
+            p999_nanos: 40_960,
+            max_nanos: 12_000_000,
+        });
+        numbers(&some, &Output::new(false), &mut lines);
+        assert_eq!(
+            lines,
+            [
+                "calls         5, errors: 2, panics: 0, in flight: 1",
+                "calls         5, errors: 2, panics: 0, in flight: 1",
+                "latency       p50 640 ns, p99 1.2 µs, p99.9 40 µs, max 12 ms",
+            ]
+        );
+    }
 
     #[test]
     fn short_times_have_few_digits() {

@@ -21,6 +21,9 @@ pub(crate) fn plugins(plugins: &[PluginStatus], output: &Output) -> String {
             "GENERATION",
             "SCHEMA",
             "SINCE",
+            "CALLS",
+            "ERRORS",
+            "P99",
             "REMARKS",
         ],
     );
@@ -34,6 +37,12 @@ pub(crate) fn plugins(plugins: &[PluginStatus], output: &Output) -> String {
             of_serving(serving.map(|serving| serving.generation.to_string())),
             of_serving(serving.and_then(|serving| Some(serving.schema?.to_string()))),
             of_serving(serving.map(|serving| status_text::ago(serving.since))),
+            of_serving(serving.map(|serving| serving.numbers.calls.to_string())),
+            of_serving(serving.map(|serving| serving.numbers.errors.to_string())),
+            of_serving(serving.and_then(|serving| {
+                let latency = serving.numbers.latency?;
+                Some(status_text::duration_of_nanos(latency.p99_nanos))
+            })),
             remarks(plugin),
         ]);
     }
