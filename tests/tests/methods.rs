@@ -122,6 +122,52 @@ fn a_method_is_not_waited_for_in_place() {
 }
 
 #[test]
+fn a_closed_gate_is_not_waited_for_in_place_and_keeps_no_other_plugin_from_being_answered() {
+    let mut scene = Scene::new(EXAMINER);
+    scene.config.call.threads = 3;
+    scene.config.call.per_plugin = Some(2);
+    let host = scene.start();
+    scene.load(&host, &Artifact::of("steady"));
+    scene.load(&host, &Artifact::of("closing"));
+    let pass = method(&host, "closing", "pass");
+    until("it is known to be short", || {
+        queued(&pass, b"").expect("an answer");
+        pass.call_if_short(b"")
+    })
+    .expect("an answer");
+    let hold = Hold::new();
+    host.call("closing", "hold_snapshot", &hold.arguments())
+        .expect("an answer");
+    let (beside, newer) = (
+        host.clone(),
+        scene.put(&Artifact::of("closing").version("1.0.1")),
+    );
+    let swap = std::thread::spawn(move || beside.load(&newer));
+    // The gate is closed for as long as this lives.
+    let snapshot = hold.wait();
+    assert!(pass.call_if_short(b"").is_none());
+    let (give, take) = crossbeam_channel::unbounded();
+    for _ in 0..4 {
+        let give = give.clone();
+        pass.call_queued(b"", move |answer| {
+            give.send(answer).expect("the test waits");
+        })
+        .expect("there is room");
+    }
+    let total = method(&host, "steady", "total");
+    for _ in 0..20 {
+        queued(&total, b"").expect("an answer");
+    }
+    assert!(take.is_empty(), "the gate was open");
+    drop(snapshot);
+    swap.join().expect("it ends").expect("a swap");
+    for _ in 0..4 {
+        let answer = take.recv_timeout(LIMIT).expect("in time");
+        assert_eq!(&*answer.expect("an answer").version, "1.0.1");
+    }
+}
+
+#[test]
 fn calls_are_counted_for_each_generation_by_how_they_ended() {
     let scene = Scene::new(EXAMINER);
     let host = scene.start();
