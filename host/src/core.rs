@@ -5,12 +5,14 @@ use crate::{
     clock::Clock,
     config::Config,
     desk::{Switchboard, Turn},
-    error::CallError,
+    error::{CallError, HandleError},
     event::Happening,
     foreign::{instance::Unanswered, interpose},
     gate::{self, DEEPEST, Knot, Refusal},
     generation::Generation,
+    handle::Passage,
     host::Reply,
+    interfaces::{Interfaces, User},
     report::Standing,
     slot::{self, Slot},
     store::Store,
@@ -58,7 +60,7 @@ pub(crate) struct Core {
     /// Unmaps.
     pub(crate) sweeper: Arc<Sweeper>,
     /// Whether new calls are refused.
-    pub(crate) shutting_down: AtomicBool,
+    pub(crate) shutting_down: Arc<AtomicBool>,
     /// When it started.
     pub(crate) started: Instant,
 }
@@ -99,17 +101,10 @@ impl Core {
         let slot = self.slot(plugin).ok_or_else(|| CallError::UnknownPlugin {
             plugin: plugin.to_owned(),
         })?;
-        let lease = slot.gate.enter(limit).map_err(|refusal| match refusal {
-            Refusal::Vacant => vacant(&slot),
-            Refusal::TooDeep => CallError::Failed(format!(
-                "{DEEPEST} calls into \"{plugin}\" are inside one another on this thread, and the next may overflow its \
-                 stack; `{method}` was not executed; do plugins call each other in a circle?"
-            )),
-            Refusal::OutOfTime => CallError::Busy(format!(
-                "plugin \"{plugin}\" was closed for all of {}; the call was not executed",
-                humantime::format_duration(limit)
-            )),
-        })?;
+        let lease = slot
+            .gate
+            .enter(limit)
+            .map_err(|refusal| refused(&slot, refusal, method, limit))?;
         let generation = lease.tenant();
         let (number, exclusive) =
             generation
@@ -119,23 +114,12 @@ impl Core {
                     method: method.to_owned(),
                     offered: signatures(generation),
                 })?;
-        lease.note_method(number, exclusive).map_err(|knot| {
-            CallError::Failed(match knot {
-                Knot::UnderExclusive => format!(
-                    "`{method}` would wait for ever: a `&mut self` method of \"{plugin}\" further out on this thread \
-                     waits for it; it was not executed"
-                ),
-                Knot::ExclusiveUnderShared => format!(
-                    "`{method}` is `&mut self` and would wait for ever: a method of \"{plugin}\" further out on this \
-                     thread waits for it; it was not executed"
-                ),
-            })
-        })?;
+        lease
+            .note_method(number, exclusive)
+            .map_err(|knot| knotted(knot, plugin, method))?;
         let answered = if exclusive {
             if generation.snapshot_is_stuck() {
-                return Err(CallError::NotServing(format!(
-                    "`{method}` is `&mut self`, and a snapshot of \"{plugin}\" has not returned; it was not executed"
-                )));
+                return Err(stuck(plugin, method));
             }
             generation.instance.call_exclusive(number, arguments, limit)
         } else {
@@ -147,10 +131,7 @@ impl Core {
                 version: Arc::clone(&generation.life.version),
                 generation: generation.life.number,
             }),
-            Err(Unanswered::OutOfTime) => Err(CallError::Busy(format!(
-                "`{method}` waited {} for the calls before it; it was not executed",
-                humantime::format_duration(limit)
-            ))),
+            Err(Unanswered::OutOfTime) => Err(waited(method, limit)),
             Err(Unanswered::Fault(fault)) => {
                 if exclusive && fault.0.kind == FaultKind::PANICKED && generation.taint() {
                     self.announcer.announce(Happening::Tainted {
@@ -163,6 +144,33 @@ impl Core {
                 Err(CallError::from_fault(&fault.0))
             }
         }
+    }
+
+    /// A way into a plugin by an interface that it offers; `description` is what the caller takes that for.
+    ///
+    /// # Errors
+    /// See [`HandleError`].
+    pub(crate) fn passage(
+        &self,
+        plugin: &str,
+        description: &str,
+        user: User,
+    ) -> Result<Passage, HandleError> {
+        let slot = self
+            .slot(plugin)
+            .ok_or_else(|| HandleError::UnknownPlugin {
+                plugin: plugin.to_owned(),
+            })?;
+        let wanted = serde_json::from_str(description).map_err(|error| HandleError::Differs {
+            plugin: plugin.to_owned(),
+            difference: format!("how an interface is described: {error}"),
+        })?;
+        Ok(Passage {
+            line: Interfaces::claim(&slot, wanted, user)?,
+            shutting_down: Arc::clone(&self.shutting_down),
+            announcer: Arc::clone(&self.announcer),
+            limit: self.config.call.timeout,
+        })
     }
 
     /// Notes an ignored file, and says so once.
@@ -222,9 +230,63 @@ impl Switchboard for Core {
         }
     }
 
+    fn passage(
+        &self,
+        plugin: &str,
+        description: &str,
+        user: Arc<str>,
+    ) -> Result<Passage, HandleError> {
+        Core::passage(self, plugin, description, User::Plugin(user))
+    }
+
     fn clock(&self) -> &Clock {
         &self.clock
     }
+}
+
+/// A call was not let in.
+pub(crate) fn refused(slot: &Slot, refusal: Refusal, method: &str, limit: Duration) -> CallError {
+    let plugin = &slot.name;
+    match refusal {
+        Refusal::Vacant => vacant(slot),
+        Refusal::TooDeep => CallError::Failed(format!(
+            "{DEEPEST} calls into \"{plugin}\" are inside one another on this thread, and the next may overflow its \
+             stack; `{method}` was not executed; do plugins call each other in a circle?"
+        )),
+        Refusal::OutOfTime => CallError::Busy(format!(
+            "plugin \"{plugin}\" was closed for all of {}; the call was not executed",
+            humantime::format_duration(limit)
+        )),
+    }
+}
+
+/// A call would wait for itself.
+pub(crate) fn knotted(knot: Knot, plugin: &str, method: &str) -> CallError {
+    CallError::Failed(match knot {
+        Knot::UnderExclusive => format!(
+            "`{method}` would wait for ever: a `&mut self` method of \"{plugin}\" further out on this thread waits for \
+             it; it was not executed"
+        ),
+        Knot::ExclusiveUnderShared => format!(
+            "`{method}` is `&mut self` and would wait for ever: a method of \"{plugin}\" further out on this thread \
+             waits for it; it was not executed"
+        ),
+    })
+}
+
+/// A call would wait for a snapshot that does not return.
+pub(crate) fn stuck(plugin: &str, method: &str) -> CallError {
+    CallError::NotServing(format!(
+        "`{method}` is `&mut self`, and a snapshot of \"{plugin}\" has not returned; it was not executed"
+    ))
+}
+
+/// A call waited too long for others.
+pub(crate) fn waited(method: &str, limit: Duration) -> CallError {
+    CallError::Busy(format!(
+        "`{method}` waited {} for the calls before it; it was not executed",
+        humantime::format_duration(limit)
+    ))
 }
 
 fn vacant(slot: &Slot) -> CallError {

@@ -425,24 +425,41 @@ impl<T: Tenant> Lease<'_, T> {
     /// # Errors
     /// The call would wait for a call further out on the same thread.
     pub(crate) fn note_method(&self, method: u32, exclusive: bool) -> Result<(), Knot> {
+        self.note_briefly(method, exclusive)?;
+        if !matches!(self.way, Way::Nested) {
+            let since = epoch().elapsed().as_nanos() as u64;
+            let pin = unpin::look(&self.pin);
+            pin.since.store(since.max(1), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The same without the time, which takes longer to read than a short call takes.
+    #[inline(always)]
+    pub(crate) fn note_briefly(&self, method: u32, exclusive: bool) -> Result<(), Knot> {
         let pin = unpin::look(&self.pin);
         if matches!(self.way, Way::Nested) {
-            if exclusive {
-                return Err(Knot::ExclusiveUnderShared);
-            }
-            let outer = pin.in_tenant.load(Ordering::Relaxed);
-            if pin.is_exclusive.load(Ordering::Relaxed) && outer == self.tenant().number() {
-                return Err(Knot::UnderExclusive);
-            }
-            return Ok(());
+            return self.knot(exclusive);
         }
-        let since = epoch().elapsed().as_nanos() as u64;
-        pin.since.store(since.max(1), Ordering::Relaxed);
         pin.in_tenant
             .store(self.tenant().number(), Ordering::Relaxed);
         pin.in_method
             .store(u64::from(method) + 1, Ordering::Relaxed);
         pin.is_exclusive.store(exclusive, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether a nested call would wait for one further out.
+    #[cold]
+    fn knot(&self, exclusive: bool) -> Result<(), Knot> {
+        if exclusive {
+            return Err(Knot::ExclusiveUnderShared);
+        }
+        let pin = unpin::look(&self.pin);
+        let outer = pin.in_tenant.load(Ordering::Relaxed);
+        if pin.is_exclusive.load(Ordering::Relaxed) && outer == self.tenant().number() {
+            return Err(Knot::UnderExclusive);
+        }
         Ok(())
     }
 }

@@ -3,7 +3,10 @@
 use crate::{
     artifact::Digest,
     desk::Desk,
-    foreign::instance::{Candidate, Instance, Locking},
+    foreign::{
+        instance::{Candidate, Instance, Locking},
+        tables::Tables,
+    },
     gate::Tenant,
     steps::watch::StagedCopy,
 };
@@ -58,15 +61,20 @@ impl Tenant for Generation {
 
 impl Generation {
     /// Makes a candidate ready for callers.
-    pub(crate) fn new(life: Life, candidate: Candidate) -> Generation {
+    pub(crate) fn new(life: Life, candidate: Candidate, tables: Arc<Tables>) -> Generation {
         let methods = &life.manifest.methods;
-        let lock = if methods.iter().any(|method| method.exclusive) {
+        let by_name = methods.iter().map(|method| method.exclusive);
+        let typed = tables
+            .offered()
+            .flat_map(|interface| &interface.methods)
+            .map(|method| method.exclusive);
+        let lock = if by_name.chain(typed).any(|exclusive| exclusive) {
             Locking::ForExclusive
         } else {
             Locking::None
         };
         Generation {
-            instance: candidate.into_instance(lock),
+            instance: candidate.into_instance(lock, tables),
             since: AtomicU64::new(0),
             methods: methods
                 .iter()
@@ -86,13 +94,17 @@ impl Generation {
         Some((number, method.exclusive))
     }
 
-    /// The name of the method with this number.
-    pub(crate) fn method_name(&self, number: u32) -> &str {
-        self.life
-            .manifest
-            .methods
-            .get(number as usize)
-            .map_or("?", |method| &method.name)
+    /// The name of the method with this number: `add`, or `Arithmetic.add` for one of an interface. Those by name come
+    /// first, then those of the interfaces, in their order.
+    pub(crate) fn method_name(&self, number: u32) -> String {
+        let manifest = &self.life.manifest;
+        let by_name = manifest.methods.iter().map(|method| method.name.clone());
+        let typed = manifest.interfaces.iter().flat_map(|interface| {
+            let methods = interface.methods.iter();
+            methods.map(|method| format!("{}.{}", interface.name, method.name))
+        });
+        let mut names = by_name.chain(typed);
+        names.nth(number as usize).unwrap_or_else(|| "?".to_owned())
     }
 
     /// Notes that a `&mut self` method panicked half-way, in this life or in one that its state comes from. Says whether that is news.

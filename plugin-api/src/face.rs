@@ -36,6 +36,12 @@ impl Table {
         Table((&raw const *I::TABLE).cast())
     }
 
+    /// The table at this address, to be passed on.
+    #[must_use]
+    pub fn at(address: *const ()) -> Table {
+        Table(address)
+    }
+
     /// The address.
     #[must_use]
     pub fn address(self) -> *const () {

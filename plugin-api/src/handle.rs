@@ -12,7 +12,6 @@ use crate::{
 };
 use abi_stable::std_types::RResult;
 use std::{
-    any::Any,
     fmt,
     marker::PhantomData,
     ops::Deref,
@@ -103,25 +102,20 @@ impl<I: Interface + ?Sized> Entrance<I> for Port<I> {
         let visit = inside.visit();
         let entered = self.port.with(method.number, method.exclusive, visit);
         drop(inside);
-        if let RResult::RErr(fault) = entered {
-            return Err(CallError::from(fault));
+        match (outcome, entered) {
+            (Some(Ok(done)), _) => done,
+            // A panic of this side's own goes on here.
+            (Some(Err(payload)), _) => panic::resume_unwind(payload),
+            (None, RResult::RErr(fault)) => Err(CallError::from(fault)),
+            (None, RResult::ROk(())) => Err(not_entered(method)),
         }
-        finish(outcome, method)
     }
 }
 
-/// What has come of the visit, with a panic of this side's own going on here.
-fn finish<R>(
-    outcome: Option<Result<Result<R, CallError>, Box<dyn Any + Send>>>,
-    method: Called,
-) -> Result<R, CallError> {
-    match outcome {
-        Some(Ok(done)) => done,
-        Some(Err(payload)) => panic::resume_unwind(payload),
-        None => Err(CallError {
-            kind: FaultKind::UNAVAILABLE,
-            message: format!("`{}` was not executed: the host did not enter", method.name),
-        }),
+fn not_entered(method: Called) -> CallError {
+    CallError {
+        kind: FaultKind::UNAVAILABLE,
+        message: format!("`{}` was not executed: the host did not enter", method.name),
     }
 }
 

@@ -9,12 +9,13 @@
 use super::{
     interpose::Hold,
     library::{Closing, Library, Pinned},
+    tables::Tables,
 };
 use abi_stable::std_types::{RResult, RSlice, RVec};
 use anyhow::{Result, anyhow};
 use parking_lot::RwLock;
-use plugin_api::contract::{Answer, FORMAT_JSON, Fault, HostServicesBox, PluginObjectBox};
-use std::{cell::UnsafeCell, fmt, time::Duration};
+use plugin_api::contract::{Answer, FORMAT_JSON, Fault, HostServicesBox, Object, PluginObjectBox};
+use std::{cell::UnsafeCell, fmt, sync::Arc, time::Duration};
 
 /// A fault as the host keeps it: copied out of the plugin's library.
 #[derive(Debug, Clone)]
@@ -84,10 +85,19 @@ impl Candidate {
         copy(self.object.attach(), |()| ())
     }
 
-    /// Opens it to callers.
-    pub(crate) fn into_instance(self, lock: Locking) -> Instance {
+    /// The tables of the interfaces it offers; their methods are numbered from `first` on.
+    ///
+    /// # Errors
+    /// What they look like cannot be read.
+    pub(crate) fn tables(&self, first: u32) -> Result<Tables> {
+        Tables::of(&self.object.face(), first)
+    }
+
+    /// Opens it to callers, who find its own `tables`.
+    pub(crate) fn into_instance(self, lock: Locking, tables: Arc<Tables>) -> Instance {
         Instance {
             object: UnsafeCell::new(self.object),
+            tables,
             lock: match lock {
                 Locking::None => None,
                 Locking::ForExclusive => Some(RwLock::new(())),
@@ -114,6 +124,7 @@ pub(crate) enum Locking {
 /// An object that callers share.
 pub(crate) struct Instance {
     object: UnsafeCell<PluginObjectBox>,
+    tables: Arc<Tables>,
     /// Between `&mut self` methods and all others; absent where there are none of the former.
     lock: Option<RwLock<()>>,
     library: Library,
@@ -175,6 +186,38 @@ impl Instance {
         let object = unsafe { &mut *self.object.get() };
         bytes(object.call_exclusive(method, FORMAT_JSON, RSlice::from_slice(arguments)))
             .map_err(Unanswered::Fault)
+    }
+
+    /// The tables of the interfaces it offers.
+    #[inline(always)]
+    pub(crate) fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// Lets `inside` call a function of a table, waiting at most `limit` for the calls that it cannot run beside; `None`
+    /// when that is over, with nothing called.
+    #[inline(always)]
+    pub(crate) fn enter<R>(
+        &self,
+        exclusive: bool,
+        limit: Duration,
+        inside: impl FnOnce(Object) -> R,
+    ) -> Option<R> {
+        let object = self.tables.object();
+        match &self.lock {
+            None if !exclusive => Some(inside(object)),
+            // There are no such methods, and so no lock.
+            None => None,
+            Some(lock) if exclusive => {
+                let _alone = lock.try_write_for(limit)?;
+                Some(inside(object))
+            }
+            Some(lock) => {
+                // Recursive as in `call`.
+                let _shared = lock.try_read_recursive_for(limit)?;
+                Some(inside(object))
+            }
+        }
     }
 
     /// Its state in the format of `schema`, with no `&mut self` method inside.

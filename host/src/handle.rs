@@ -1,0 +1,239 @@
+//! A handle: how a service, or a plugin by its port, calls a plugin through an interface that both know.
+//!
+//! A call takes a lease like any other, finds the table at its interface's place, calls the function, copies what that
+//! gives, and leaves. What happens when nothing is wrong is inlined into the caller; the rest is cold and stands aside.
+
+use crate::{
+    announce::Announcer,
+    core,
+    error::CallError,
+    event::Happening,
+    foreign::{
+        interpose,
+        tables::{PlaceOf, reach},
+    },
+    gate::{self, Knot, Lease, Refusal},
+    generation::Generation,
+    interfaces::Line,
+};
+use plugin_api::{
+    __private::{Answered, Called, Entrance},
+    FaultKind, Interface,
+    contract::Object,
+};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// A plugin, seen through an interface that it offers: see [`Host::handle`](crate::Host::handle).
+///
+/// Its methods are those of the interface, with a [`CallError`] around what they return: a method's own `Result` comes
+/// inside. Clones are cheap, and go to other threads. It holds through swaps, an unload and a load again; as long as it is
+/// there, no build of the plugin is taken that lacks the interface. When the host has ended, calls are
+/// [`CallError::NotServing`].
+pub struct Handle<I: Interface + ?Sized> {
+    client: I::Client<Door<I>>,
+}
+
+impl<I: Interface + ?Sized> Handle<I> {
+    /// A handle through a passage that was claimed by `I::DESCRIPTION`.
+    pub(crate) fn new(passage: Passage) -> Self {
+        let place = PlaceOf::claimed(passage.line.place);
+        Handle {
+            client: I::client(Door {
+                passage: Arc::new(passage),
+                place,
+            }),
+        }
+    }
+}
+
+impl<I: Interface + ?Sized> Deref for Handle<I> {
+    type Target = I::Client<Door<I>>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Self::Target {
+        &self.client
+    }
+}
+
+impl<I: Interface + ?Sized> Clone for Handle<I> {
+    fn clone(&self) -> Self {
+        let Door { passage, place } = I::entrance(&self.client);
+        Handle {
+            client: I::client(Door {
+                passage: Arc::clone(passage),
+                place: place.clone(),
+            }),
+        }
+    }
+}
+
+impl<I: Interface + ?Sized> fmt::Debug for Handle<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let door = I::entrance(&self.client);
+        f.debug_struct("Handle")
+            .field("plugin", &door.passage.line.slot.name)
+            .field("interface", &I::NAME)
+            .finish()
+    }
+}
+
+/// The way into a plugin by an interface.
+#[doc(hidden)]
+pub struct Door<I: ?Sized> {
+    passage: Arc<Passage>,
+    place: PlaceOf<I>,
+}
+
+impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
+    type Error = CallError;
+
+    #[inline]
+    fn enter<W, R>(
+        &self,
+        method: Called,
+        call: impl FnOnce(Object, &I::Table) -> Answered<W>,
+        keep: impl FnOnce(W) -> R,
+    ) -> Result<R, CallError> {
+        self.passage.enter(
+            method.number,
+            method.exclusive,
+            #[inline(always)]
+            |object, table| {
+                call(object, reach(&self.place, table))
+                    .into_result()
+                    .map(keep)
+            },
+        )
+    }
+}
+
+/// What a call through an interface needs of the host.
+pub(crate) struct Passage {
+    /// To the interface's place.
+    pub(crate) line: Line,
+    /// Whether new calls are refused.
+    pub(crate) shutting_down: Arc<AtomicBool>,
+    /// Tells of a panic that leaves the state half changed.
+    pub(crate) announcer: Arc<Announcer>,
+    /// How long a call waits to be let in.
+    pub(crate) limit: Duration,
+}
+
+impl Passage {
+    /// Enters the plugin, does something with its object and the interface's table, and leaves.
+    ///
+    /// # Errors
+    /// It was not let in, or what `inside` came to.
+    #[inline(always)]
+    pub(crate) fn enter<R>(
+        &self,
+        method: u32,
+        exclusive: bool,
+        inside: impl FnOnce(Object, *const ()) -> Result<R, plugin_api::CallError>,
+    ) -> Result<R, CallError> {
+        interpose::visit();
+        if self.shutting_down.load(Ordering::Acquire) {
+            self.may_enter_at_the_end()?;
+        }
+        let lease = match self.line.slot.gate.enter(self.limit) {
+            Ok(lease) => lease,
+            Err(refusal) => return Err(self.refused(refusal, method)),
+        };
+        let generation = lease.tenant();
+        let Some((table, first)) = generation.instance.tables().find(self.line.place) else {
+            return Err(self.offered_no_more());
+        };
+        if let Err(knot) = note(&lease, first + method, exclusive) {
+            return Err(self.knotted(knot, method));
+        }
+        if exclusive && generation.snapshot_is_stuck() {
+            return Err(self.stuck(method));
+        }
+        let done = generation
+            .instance
+            .enter(exclusive, self.limit, |object| inside(object, table));
+        match done {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(fault)) => Err(self.failed(&fault, generation, method, exclusive)),
+            None => Err(self.waited(method)),
+        }
+    }
+
+    fn name(&self, method: u32) -> String {
+        let method = self.line.wanted.methods.get(method as usize);
+        let method = method.map_or("?", |method| &method.name);
+        format!("{}.{method}", self.line.wanted.name)
+    }
+
+    /// Calls that running calls make are part of those, which a shutdown waits for.
+    #[cold]
+    fn may_enter_at_the_end(&self) -> Result<(), CallError> {
+        if gate::is_inside_any() {
+            return Ok(());
+        }
+        Err(CallError::NotServing(
+            "the host is shutting down".to_owned(),
+        ))
+    }
+
+    #[cold]
+    fn refused(&self, refusal: Refusal, method: u32) -> CallError {
+        core::refused(&self.line.slot, refusal, &self.name(method), self.limit)
+    }
+
+    #[cold]
+    fn knotted(&self, knot: Knot, method: u32) -> CallError {
+        core::knotted(knot, &self.line.slot.name, &self.name(method))
+    }
+
+    #[cold]
+    fn stuck(&self, method: u32) -> CallError {
+        core::stuck(&self.line.slot.name, &self.name(method))
+    }
+
+    #[cold]
+    fn waited(&self, method: u32) -> CallError {
+        core::waited(&self.name(method), self.limit)
+    }
+
+    #[cold]
+    fn offered_no_more(&self) -> CallError {
+        CallError::NotServing(format!(
+            "plugin \"{}\" offers `{}` no more; the call was not executed",
+            self.line.slot.name, self.line.wanted.name
+        ))
+    }
+
+    #[cold]
+    fn failed(
+        &self,
+        fault: &plugin_api::CallError,
+        generation: &Generation,
+        method: u32,
+        exclusive: bool,
+    ) -> CallError {
+        if exclusive && fault.kind == FaultKind::PANICKED && generation.taint() {
+            self.announcer.announce(Happening::Tainted {
+                plugin: self.line.slot.name.to_string(),
+                generation: generation.life.number,
+                method: self.name(method),
+                reason: fault.message.clone(),
+            });
+        }
+        CallError::from_copy(fault.kind, fault.message.clone())
+    }
+}
+
+/// What the gate is told of a call through an interface: all of it, in one place.
+#[inline(always)]
+fn note(lease: &Lease<'_, Generation>, number: u32, exclusive: bool) -> Result<(), Knot> {
+    lease.note_briefly(number, exclusive)
+}
