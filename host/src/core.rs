@@ -5,8 +5,10 @@ use crate::{
     clock::Clock,
     config::Config,
     desk::{Switchboard, Turn},
-    error::CallError,
+    error::{CallError, HandleError},
     event::Happening,
+    handle::Passage,
+    interfaces::{Interfaces, User},
     pace,
     slot::{self, Slot, Slots},
     store::Store,
@@ -50,7 +52,7 @@ pub(crate) struct Core {
     /// Unmaps.
     pub(crate) sweeper: Arc<Sweeper>,
     /// Whether new calls are refused.
-    pub(crate) shutting_down: AtomicBool,
+    pub(crate) shutting_down: Arc<AtomicBool>,
     /// When it started.
     pub(crate) started: Instant,
 }
@@ -64,6 +66,33 @@ impl Core {
     /// The slot of a plugin, made if there is none.
     pub(crate) fn slot_for(&self, plugin: &str) -> Arc<Slot> {
         self.slots.make(plugin)
+    }
+
+    /// A way into a plugin by an interface that it offers; `description` is what the caller takes that for.
+    ///
+    /// # Errors
+    /// See [`HandleError`].
+    pub(crate) fn passage(
+        &self,
+        plugin: &str,
+        description: &str,
+        user: User,
+    ) -> Result<Passage, HandleError> {
+        let slot = self
+            .slot(plugin)
+            .ok_or_else(|| HandleError::UnknownPlugin {
+                plugin: plugin.to_owned(),
+            })?;
+        let wanted = serde_json::from_str(description).map_err(|error| HandleError::Differs {
+            plugin: plugin.to_owned(),
+            difference: format!("how an interface is described: {error}"),
+        })?;
+        Ok(Passage {
+            line: Interfaces::claim(&slot, wanted, user)?,
+            shutting_down: Arc::clone(&self.shutting_down),
+            announcer: Arc::clone(&self.announcer),
+            limit: self.config.call.timeout,
+        })
     }
 
     /// Notes an ignored file, and says so once.
@@ -122,6 +151,16 @@ impl Switchboard for Core {
                 "a timer's call was left out: too many calls wait"
             );
         }
+    }
+
+    fn passage(
+        &self,
+        plugin: &str,
+        description: &str,
+        user: Arc<str>,
+    ) -> Result<Passage, HandleError> {
+        pace::note_call_out();
+        Core::passage(self, plugin, description, User::Plugin(user))
     }
 
     fn clock(&self) -> &Clock {

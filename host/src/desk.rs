@@ -6,7 +6,14 @@
 #[cfg(test)]
 mod tests;
 
-use crate::{clock::Clock, error::CallError, foreign::interpose, hand};
+use crate::{
+    clock::Clock,
+    error::{CallError, HandleError},
+    foreign::interpose,
+    gate, hand,
+    handle::Passage,
+    port,
+};
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RSlice, RStr, RVec},
@@ -14,12 +21,12 @@ use abi_stable::{
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_api::contract::{
     Answer, FORMAT_JSON, Fault, FaultKind, HostServices, HostServices_TO, HostServicesBox,
-    JobControl, JobControl_TO, JobObjectBox,
+    JobControl, JobControl_TO, JobObjectBox, PortBox,
 };
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -47,6 +54,13 @@ pub(crate) trait Switchboard: Send + Sync {
         arguments: Arc<[u8]>,
         turn: Turn,
     );
+    /// A way into a plugin by an interface that it offers, for the plugin `user`.
+    fn passage(
+        &self,
+        plugin: &str,
+        description: &str,
+        user: Arc<str>,
+    ) -> Result<Passage, HandleError>;
     /// The host's timers.
     fn clock(&self) -> &Clock;
 }
@@ -70,7 +84,7 @@ impl Drop for Turn {
 
 /// Where one generation is served.
 pub(crate) struct Desk {
-    host: std::sync::Weak<dyn Switchboard>,
+    host: Weak<dyn Switchboard>,
     plugin: Arc<str>,
     generation: u64,
     book: Mutex<Book>,
@@ -83,6 +97,8 @@ struct Book {
     last_timer: u64,
     /// The clock's numbers by the generation's own.
     timers: HashMap<u64, Option<u64>>,
+    /// What it uses of other plugins.
+    passages: Vec<Weak<Passage>>,
 }
 
 enum Phase {
@@ -116,11 +132,7 @@ enum Order {
 
 impl Desk {
     /// A desk for a candidate.
-    pub(crate) fn new(
-        host: std::sync::Weak<dyn Switchboard>,
-        plugin: Arc<str>,
-        generation: u64,
-    ) -> Arc<Desk> {
+    pub(crate) fn new(host: Weak<dyn Switchboard>, plugin: Arc<str>, generation: u64) -> Arc<Desk> {
         Arc::new(Desk {
             host,
             plugin,
@@ -130,6 +142,7 @@ impl Desk {
                 jobs: Vec::new(),
                 last_timer: 0,
                 timers: HashMap::new(),
+                passages: Vec::new(),
             }),
             changed: Condvar::new(),
         })
@@ -158,6 +171,7 @@ impl Desk {
         let mut book = self.book.lock();
         let before = std::mem::replace(&mut book.phase, Phase::Closed);
         let timers = std::mem::take(&mut book.timers);
+        let passages = std::mem::take(&mut book.passages);
         self.changed.notify_all();
         drop(book);
         if let Some(host) = self.host.upgrade() {
@@ -165,7 +179,23 @@ impl Desk {
                 host.clock().remove(number);
             }
         }
+        // Calls that are inside may yet use them; they keep no build of another plugin out any more.
+        for passage in passages.iter().filter_map(Weak::upgrade) {
+            passage.line.release();
+        }
         drop(before);
+    }
+
+    /// Keeps a passage in mind, to be released when the generation is retired.
+    fn keep(&self, passage: &Arc<Passage>) {
+        let mut book = self.book.lock();
+        book.passages.retain(|passage| passage.strong_count() > 0);
+        if matches!(book.phase, Phase::Closed) {
+            drop(book);
+            passage.line.release();
+        } else {
+            book.passages.push(Arc::downgrade(passage));
+        }
     }
 
     /// The names of the jobs that run.
@@ -432,6 +462,30 @@ impl HostServices for Served {
             0
         })
     }
+
+    fn is_inside(&self) -> bool {
+        gate::is_inside_any()
+    }
+
+    fn port(
+        &self,
+        plugin: RStr<'_>,
+        _interface: RStr<'_>,
+        description: RStr<'_>,
+    ) -> Answer<PortBox> {
+        let Some(host) = self.0.host.upgrade() else {
+            return unavailable("the host has stopped");
+        };
+        let user = Arc::clone(&self.0.plugin);
+        match host.passage(plugin.as_str(), description.as_str(), user) {
+            Ok(passage) => {
+                let passage = Arc::new(passage);
+                self.0.keep(&passage);
+                RResult::ROk(port::object(passage))
+            }
+            Err(error) => RResult::RErr(error.to_fault()),
+        }
+    }
 }
 
 /// How a running job learns that it should end.
@@ -509,5 +563,18 @@ impl HostServices for Inert {
 
     fn random(&self) -> u64 {
         4
+    }
+
+    fn is_inside(&self) -> bool {
+        false
+    }
+
+    fn port(
+        &self,
+        _plugin: RStr<'_>,
+        _interface: RStr<'_>,
+        _description: RStr<'_>,
+    ) -> Answer<PortBox> {
+        unavailable("no plugin can be called while this one is examined")
     }
 }

@@ -1,4 +1,4 @@
-//! The errors of the host's face: one for swaps, one for calls.
+//! The errors of the host's face: one for swaps, one for calls, one for handles.
 
 use crate::step::Step;
 use plugin_api::contract::{Fault, FaultKind};
@@ -111,8 +111,12 @@ impl CallError {
 
     /// The call error that a plugin's fault stands for. The text is copied: the fault lives in the plugin's library.
     pub(crate) fn from_fault(fault: &Fault) -> Self {
-        let message = fault.message.to_string();
-        match fault.kind {
+        CallError::from_copy(fault.kind, fault.message.to_string())
+    }
+
+    /// The call error that a plugin's fault stands for, with the text that was copied from it.
+    pub(crate) fn from_copy(kind: FaultKind, message: String) -> Self {
+        match kind {
             FaultKind::REFUSED => CallError::Refused(message),
             FaultKind::BAD_ARGUMENTS => CallError::BadArguments(message),
             FaultKind::PANICKED => CallError::Panicked(message),
@@ -135,6 +139,74 @@ impl CallError {
             CallError::Busy(_) => FaultKind::BUSY,
             CallError::TimedOut(_) => FaultKind::TIMED_OUT,
             CallError::Failed(_) => FaultKind::UNAVAILABLE,
+        };
+        Fault::new(kind, self.to_string())
+    }
+}
+
+/// Why there is no handle on a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandleError {
+    /// The host knows no plugin of that name.
+    #[error("no plugin \"{plugin}\" is known here")]
+    UnknownPlugin {
+        /// The name asked for.
+        plugin: String,
+    },
+    /// The plugin is known but not serving, so that nobody knows what it will offer.
+    #[error("plugin \"{plugin}\" is not serving")]
+    NotServing {
+        /// The plugin.
+        plugin: String,
+    },
+    /// The plugin does not offer the interface.
+    #[error("plugin \"{plugin}\" does not offer interface `{interface}`; it offers {}", listed(.offered))]
+    NotOffered {
+        /// The plugin.
+        plugin: String,
+        /// The name of the interface asked for.
+        interface: String,
+        /// The names of those it offers.
+        offered: Vec<String>,
+    },
+    /// The plugin offers another interface of that name: another version of it, usually.
+    #[error(
+        "plugin \"{plugin}\" and this caller differ in {difference}; build both against the same"
+    )]
+    Differs {
+        /// The plugin.
+        plugin: String,
+        /// The first difference: "interface `Arithmetic`: argument `b` of `add` is u32 there, u64 here".
+        difference: String,
+    },
+    /// Too many different interfaces of the plugin are in use at once.
+    #[error(
+        "{most} different interfaces of plugin \"{plugin}\" are in use, and more cannot be; drop handles that are not needed"
+    )]
+    TooMany {
+        /// The plugin.
+        plugin: String,
+        /// How many there may be.
+        most: usize,
+    },
+}
+
+fn listed(offered: &[String]) -> String {
+    if offered.is_empty() {
+        return "none: write `offers(...)` into its #[plugin_api::plugin]".to_owned();
+    }
+    let names: Vec<String> = offered.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+impl HandleError {
+    /// The fault by which a plugin that asked learns of this error.
+    pub(crate) fn to_fault(&self) -> Fault {
+        let kind = match self {
+            HandleError::UnknownPlugin { .. } => FaultKind::UNKNOWN_PLUGIN,
+            HandleError::NotServing { .. } => FaultKind::NOT_SERVING,
+            HandleError::NotOffered { .. } | HandleError::Differs { .. } => FaultKind::NOT_OFFERED,
+            HandleError::TooMany { .. } => FaultKind::UNAVAILABLE,
         };
         Fault::new(kind, self.to_string())
     }

@@ -123,9 +123,10 @@ fn examine(artifact: &Path, stage: &mut dyn FnMut(&str) -> Result<()>) -> Result
         // What `new` makes of its surroundings may be another thing tomorrow.
         Err((fault, _remains)) => return Ok((refused(format!("creating it: {fault}")), false)),
     };
-    let found = match manifest.schema {
-        Some(schema) => try_handover(&mut candidate, &manifest, schema, stage)?,
-        None => Ok(()),
+    stage("looking at its interfaces")?;
+    let found = match (check_interfaces(&candidate, &manifest), manifest.schema) {
+        (Ok(()), Some(schema)) => try_handover(&mut candidate, &manifest, schema, stage)?,
+        (found, _) => found,
     };
     stage("dropping it")?;
     let (_remains, dropped) = candidate.retire();
@@ -143,6 +144,19 @@ fn examine(artifact: &Path, stage: &mut dyn FnMut(&str) -> Result<()>) -> Result
         ),
         Err(reason) => (refused(reason), true),
     })
+}
+
+/// Compares the interfaces in the library with those in the note.
+fn check_interfaces(candidate: &Candidate, manifest: &Manifest) -> Result<(), String> {
+    let tables = candidate.tables().map_err(|error| format!("{error:#}"))?;
+    if tables.offered().eq(&manifest.interfaces) {
+        return Ok(());
+    }
+    let names: Vec<&str> = tables.offered().map(|found| found.name.as_str()).collect();
+    Err(format!(
+        "the interfaces in its library ({}) are not those in its note; rebuild it",
+        names.join(", ")
+    ))
 }
 
 /// Takes the state of a new plugin through a handover to itself.

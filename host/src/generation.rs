@@ -3,7 +3,10 @@
 use crate::{
     artifact::Digest,
     desk::Desk,
-    foreign::instance::{Candidate, Instance, Locking},
+    foreign::{
+        instance::{Candidate, Instance, Locking},
+        tables::{Tables, TypedMethod},
+    },
     gate::{Tally, Tenant},
     pace::Pace,
     steps::watch::StagedCopy,
@@ -70,15 +73,20 @@ impl Tenant for Generation {
 
 impl Generation {
     /// Makes a candidate ready for callers.
-    pub(crate) fn new(life: Life, candidate: Candidate) -> Generation {
+    pub(crate) fn new(life: Life, candidate: Candidate, tables: Arc<Tables>) -> Generation {
         let methods = &life.manifest.methods;
-        let lock = if methods.iter().any(|method| method.exclusive) {
+        let by_name = methods.iter().map(|method| method.exclusive);
+        let typed = tables
+            .offered()
+            .flat_map(|interface| &interface.methods)
+            .map(|method| method.exclusive);
+        let lock = if by_name.chain(typed).any(|exclusive| exclusive) {
             Locking::ForExclusive
         } else {
             Locking::None
         };
         Generation {
-            instance: candidate.into_instance(lock),
+            instance: candidate.into_instance(lock, tables),
             since: AtomicU64::new(0),
             version: SmolStr::new(&life.version),
             paces: methods.iter().map(|_| Pace::default()).collect(),
@@ -105,13 +113,16 @@ impl Generation {
         self.paces.get(number as usize)
     }
 
-    /// The name of the method with this number.
-    pub(crate) fn method_name(&self, number: u32) -> &str {
-        self.life
-            .manifest
-            .methods
-            .get(number as usize)
-            .map_or("?", |method| &method.name)
+    /// The name of the method with this number: `add`, or `Arithmetic.add` for one of an interface.
+    pub(crate) fn method_name(&self, number: u32) -> String {
+        let name = match TypedMethod::of(number) {
+            Some(typed) => self.instance.tables().name(typed),
+            None => {
+                let method = self.life.manifest.methods.get(number as usize);
+                method.map(|method| method.name.clone())
+            }
+        };
+        name.unwrap_or_else(|| "?".to_owned())
     }
 
     /// Notes that a `&mut self` method panicked half-way, in this life or in one that its state comes from. Says whether that is news.

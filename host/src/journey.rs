@@ -130,6 +130,7 @@ fn travel(
         let loading = Loading {
             number: core.store.next_generation()?,
             limit: config.handover_timeout,
+            slot: Arc::clone(slot),
             host,
             sweeper: Arc::clone(&core.sweeper),
         };

@@ -6,7 +6,8 @@
 //!
 //! Modules, in the order in which an artifact meets them: `directory` and `foreman` (what appears in the watched
 //! directory), `journey` (the order of the steps), `steps`, `examiner` and `child` (vetting in another process), `foreign`
-//! (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `desk` (what a plugin asks of the
+//! (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `handle`, `port` and
+//! `interfaces` (calls with plain types), `desk` (what a plugin asks of the
 //! host), `sweeper` (the way out of memory), `store` (what is kept on disk), `recovery` (how a
 //! host comes back to it).
 //!
@@ -30,7 +31,9 @@ mod foreman;
 mod gate;
 mod generation;
 mod hand;
+mod handle;
 mod host;
+mod interfaces;
 pub mod journal;
 mod journey;
 mod likeness;
@@ -39,6 +42,7 @@ mod method;
 pub mod notices;
 mod numbers;
 mod pace;
+mod port;
 mod recovery;
 pub mod report;
 mod slot;
@@ -47,10 +51,12 @@ mod step;
 mod steps;
 mod store;
 mod sweeper;
+mod turned_away;
 mod workers;
 
-pub use error::{CallError, SwapError};
+pub use error::{CallError, HandleError, SwapError};
 pub use examiner::examiner;
+pub use handle::Handle;
 pub use host::{Host, HostBuilder, Reply, RollbackTarget, vet};
 pub use method::Method;
 pub use step::Step;

@@ -12,12 +12,12 @@ use crate::{
         instance::{PluginFault, Unanswered},
         interpose,
     },
-    gate::{self, Call, DEEPEST, Failure, Knot, Lease, Refusal},
+    gate::{self, Call, Failure, Lease, Refusal},
     generation::Generation,
     host::{Host, Reply},
     pace,
-    report::Standing,
     slot::Slot,
+    turned_away,
 };
 use plugin_api::contract::FaultKind;
 use std::{
@@ -253,16 +253,10 @@ pub(crate) enum Unmet {
 impl Unmet {
     /// What the caller is told who waited for `limit`.
     fn told(self, slot: &Slot, method: &str, limit: Duration) -> CallError {
-        let limit = humantime::format_duration(limit);
         match self {
             Unmet::Error(error) => error,
-            Unmet::Closed => CallError::Busy(format!(
-                "plugin \"{}\" was closed for all of {limit}; the call was not executed",
-                slot.name
-            )),
-            Unmet::Occupied | Unmet::NotShort => CallError::Busy(format!(
-                "`{method}` waited {limit} for the calls before it; it was not executed"
-            )),
+            Unmet::Closed => turned_away::closed(&slot.name, limit),
+            Unmet::Occupied | Unmet::NotShort => turned_away::occupied(method, limit),
         }
     }
 }
@@ -303,8 +297,7 @@ impl Core {
         interpose::visit();
         // Calls that running calls make are part of those, which a shutdown waits for.
         if self.shutting_down.load(Ordering::Acquire) && !gate::is_inside_any() {
-            let message = "the host is shutting down".to_owned();
-            return Err(CallError::NotServing(message).into());
+            return Err(turned_away::shutting_down().into());
         }
         let lease = slot
             .gate
@@ -361,12 +354,7 @@ impl Core {
         fault: &PluginFault,
     ) {
         let panicked = fault.0.kind == FaultKind::PANICKED;
-        let failure = if panicked {
-            Failure::Panic
-        } else {
-            Failure::Error
-        };
-        slot.gate.count_failure(generation, failure);
+        slot.gate.count_failure(generation, Failure::new(panicked));
         if exclusive && panicked && generation.taint() {
             self.announcer.announce(Happening::Tainted {
                 plugin: generation.life.plugin.to_string(),
@@ -389,29 +377,10 @@ fn unknown_plugin(plugin: &str) -> CallError {
 fn not_let_in(refusal: Refusal, slot: &Slot, method: &str) -> Unmet {
     match refusal {
         Refusal::OutOfTime => Unmet::Closed,
-        Refusal::Vacant => vacant(slot).into(),
-        Refusal::TooDeep => CallError::Failed(format!(
-            "{DEEPEST} calls into \"{}\" are inside one another on this thread, and the next may overflow its stack; \
-             `{method}` was not executed; do plugins call each other in a circle?",
-            slot.name
-        ))
-        .into(),
-        Refusal::Knot(knot) => knotted(knot, &slot.name, method).into(),
+        Refusal::Vacant => turned_away::vacant(slot).into(),
+        Refusal::TooDeep => turned_away::too_deep(&slot.name, method).into(),
+        Refusal::Knot(knot) => turned_away::knotted(knot, &slot.name, method).into(),
     }
-}
-
-#[cold]
-fn knotted(knot: Knot, plugin: &str, method: &str) -> CallError {
-    CallError::Failed(match knot {
-        Knot::UnderExclusive => format!(
-            "`{method}` would wait for ever: a `&mut self` method of \"{plugin}\" further out on this thread waits for it; \
-             it was not executed"
-        ),
-        Knot::ExclusiveUnderShared => format!(
-            "`{method}` is `&mut self` and would wait for ever: a method of \"{plugin}\" further out on this thread waits \
-             for it; it was not executed"
-        ),
-    })
 }
 
 /// Notes the method on the lease, unless it would wait for ever.
@@ -429,30 +398,13 @@ fn untied(
     };
     lease
         .note(call)
-        .map_err(|knot| knotted(knot, plugin, method))?;
+        .map_err(|knot| turned_away::knotted(knot, plugin, method))?;
     if exclusive && lease.tenant().snapshot_is_stuck() {
-        return Err(CallError::NotServing(format!(
-            "`{method}` is `&mut self`, and a snapshot of \"{plugin}\" has not returned; it was not executed"
-        )));
+        return Err(turned_away::stuck(plugin, method));
     }
     Ok(())
 }
 
-#[cold]
-fn vacant(slot: &Slot) -> CallError {
-    let facts = slot.facts();
-    let name = &slot.name;
-    CallError::NotServing(match (facts.standing, facts.last_failure) {
-        (Standing::Unloaded, _) => format!("plugin \"{name}\" is unloaded"),
-        (_, Some(failure)) => format!(
-            "plugin \"{name}\" is not serving: {} failed: {}",
-            failure.step, failure.reason
-        ),
-        (_, None) => format!("plugin \"{name}\" is not serving yet"),
-    })
-}
-
-#[cold]
 fn signatures(generation: &Generation) -> String {
     let signatures: Vec<String> = generation
         .life

@@ -4,6 +4,7 @@ use crate::{
     announce::now_millis,
     gate::{Gate, Inside},
     generation::Generation,
+    interfaces::Interfaces,
     report::{Blocker, Failure, Standing},
     step::Step,
 };
@@ -51,6 +52,8 @@ pub(crate) struct Slot {
     pub(crate) name: Arc<str>,
     /// Its door.
     pub(crate) gate: Gate<Generation>,
+    /// What live handles use of it.
+    pub(crate) interfaces: Interfaces,
     /// Held for the length of a journey: swaps of one slot never overlap.
     pub(crate) journey: Mutex<()>,
     facts: Mutex<Facts>,
@@ -73,6 +76,7 @@ impl Slot {
         Slot {
             name: Arc::from(name),
             gate: Gate::new(),
+            interfaces: Interfaces::default(),
             journey: Mutex::new(()),
             facts: Mutex::new(Facts {
                 standing: Standing::Failed,
@@ -144,7 +148,7 @@ pub(crate) fn describe(inside: &[Inside], known: Option<&Generation>) -> Vec<Blo
         .map(|call| Blocker {
             method: match (call.method, known) {
                 (Some(method), Some(known)) if known.life.number == call.tenant => {
-                    known.method_name(method).to_owned()
+                    known.method_name(method)
                 }
                 (Some(method), _) => format!("method {method}"),
                 (None, _) => "entering".to_owned(),

@@ -6,10 +6,11 @@
 //! 3. After `retire`, or the adapter's drop without it, nothing of the host's services is reachable from this library.
 
 use crate::{
+    body::Housed,
     context::Context,
     contract::{
-        Answer, FORMAT_JSON, Fault, FaultKind, HostServicesBox, PluginObject, PluginObject_TO,
-        PluginObjectBox,
+        Answer, FORMAT_JSON, Face, Fault, FaultKind, HostServicesBox, Offer, PluginObject,
+        PluginObject_TO, PluginObjectBox,
     },
     guard::{drop_guarded, guard, hook, unhook},
     logging,
@@ -34,6 +35,10 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     const DOC: &'static str;
     /// The methods, as a JSON array.
     const METHODS: &'static str;
+    /// The interfaces it offers, as a JSON array.
+    const INTERFACES: &'static str = "[]";
+    /// The interfaces it offers, in the same order.
+    const OFFERS: &'static [Offer] = &[];
 
     /// Makes the value: the author's `new`, or `Default`.
     fn create(context: &Context) -> Result<Self, Fault>;
@@ -154,9 +159,9 @@ pub fn unknown_method(method: u32, exclusive: bool) -> Fault {
 pub(crate) extern "C" fn create<P: Plugin>(services: HostServicesBox) -> Answer<PluginObjectBox> {
     let context = Context::of(services);
     let mut adapter = Adapter::<P>::open(context);
-    match guard(|| P::create(&adapter.context)) {
+    match guard(|| P::create(adapter.body.context())) {
         Ok(value) => {
-            adapter.value = Some(value);
+            *adapter.body.value_mut().0 = Some(value);
             RResult::ROk(PluginObject_TO::from_value(adapter, TD_Opaque))
         }
         Err(fault) => RResult::RErr(fault),
@@ -164,8 +169,7 @@ pub(crate) extern "C" fn create<P: Plugin>(services: HostServicesBox) -> Answer<
 }
 
 struct Adapter<P: Plugin> {
-    value: Option<P>,
-    context: Context,
+    body: Housed<P>,
     open: bool,
 }
 
@@ -174,18 +178,18 @@ impl<P: Plugin> Adapter<P> {
         hook();
         logging::begin(&context);
         Adapter {
-            value: None,
-            context,
+            body: Housed::new(context),
             open: true,
         }
     }
 
     /// Drops the author's value, then lets go of the services.
     fn close(&mut self) -> Result<(), Fault> {
-        let outcome = drop_guarded(self.value.take());
+        let (value, context) = self.body.value_mut();
+        let outcome = drop_guarded(value.take());
         if std::mem::replace(&mut self.open, false) {
-            logging::end(&self.context);
-            self.context.close();
+            logging::end(context);
+            context.close();
             unhook();
         }
         outcome
@@ -224,8 +228,8 @@ impl<P: Plugin> PluginObject for Adapter<P> {
     fn call(&self, method: u32, format: u32, arguments: RSlice<'_, u8>) -> Answer<RVec<u8>> {
         answer(guard(|| {
             check(format)?;
-            let value = self.value.as_ref().ok_or_else(retired)?;
-            value.call(&self.context, method, arguments.as_slice())
+            let value = self.body.value().ok_or_else(retired)?;
+            value.call(self.body.context(), method, arguments.as_slice())
         }))
     }
 
@@ -237,38 +241,47 @@ impl<P: Plugin> PluginObject for Adapter<P> {
     ) -> Answer<RVec<u8>> {
         answer(guard(|| {
             check(format)?;
-            let value = self.value.as_mut().ok_or_else(retired)?;
-            value.call_exclusive(&self.context, method, arguments.as_slice())
+            let (value, context) = self.body.value_mut();
+            let value = value.as_mut().ok_or_else(retired)?;
+            value.call_exclusive(context, method, arguments.as_slice())
         }))
     }
 
     fn snapshot(&self, schema: u32) -> Answer<RVec<u8>> {
         answer(guard(|| {
-            let value = self.value.as_ref().ok_or_else(retired)?;
+            let value = self.body.value().ok_or_else(retired)?;
             P::Keeping::snapshot(value, schema)
         }))
     }
 
     fn restore(&mut self, schema: u32, snapshot: RSlice<'_, u8>) -> Answer<()> {
         let restored = guard(|| P::Keeping::restore(schema, snapshot.as_slice()));
+        let (place, _) = self.body.value_mut();
         let outcome = match restored {
-            Ok(value) if self.open => drop_guarded(self.value.replace(value)),
+            Ok(value) if self.open => drop_guarded(place.replace(value)),
             Ok(value) => drop_guarded(value).and(Err(retired())),
             // Of no further use, so the old value goes as well.
-            Err(fault) => drop_guarded(self.value.take()).and(Err(fault)),
+            Err(fault) => drop_guarded(place.take()).and(Err(fault)),
         };
         answer(outcome)
     }
 
     fn attach(&mut self) -> Answer<()> {
         answer(guard(|| {
-            let value = self.value.as_mut().ok_or_else(retired)?;
-            value.attach(&self.context)
+            let (value, context) = self.body.value_mut();
+            value.as_mut().ok_or_else(retired)?.attach(context)
         }))
     }
 
     fn retire(&mut self) -> Answer<()> {
         answer(self.close())
+    }
+
+    fn face(&self) -> Face {
+        Face {
+            object: self.body.object(),
+            offers: RSlice::from_slice(P::OFFERS),
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::{
     contract::{FORMAT_JSON, Fault, FaultKind, HostServicesBox},
+    handle::Handle,
+    interface::Interface,
     job::{self, Job},
 };
 use abi_stable::std_types::{RResult, RSlice, RStr};
@@ -129,6 +131,36 @@ impl Context {
             kind: FaultKind::BAD_RESULT,
             message: format!("reading the result of {plugin}.{method}: {error}"),
         })
+    }
+
+    /// Another plugin, to be called through an interface that it offers: plain types, no serialisation, no names.
+    ///
+    /// The place to ask for one is `attach`, and the place to keep it a field with `#[serde(skip)]`. It holds through swaps
+    /// of the other plugin, and keeps builds of it out that lack the interface; it ends with this plugin's generation.
+    ///
+    /// # Errors
+    /// The host knows no such plugin, it is not serving, or it does not offer this interface
+    /// ([`FaultKind::NOT_OFFERED`]): then the message names the difference, or what it offers.
+    ///
+    /// ```
+    /// #[plugin_api::interface]
+    /// pub trait Arithmetic {
+    ///     fn add(&self, a: u64, b: u64) -> u64;
+    /// }
+    ///
+    /// fn example(ctx: &plugin_api::Context) -> Result<u64, plugin_api::CallError> {
+    ///     let calc: plugin_api::Handle<dyn Arithmetic> = ctx.handle("calc")?;
+    ///     calc.add(2, 3)
+    /// }
+    /// # fn main() {}
+    /// ```
+    pub fn handle<I: Interface + ?Sized>(&self, plugin: &str) -> Result<Handle<I>, CallError> {
+        let answer = self.host()?.port(
+            RStr::from_str(plugin),
+            RStr::from_str(I::NAME),
+            RStr::from_str(I::DESCRIPTION),
+        );
+        result(answer).map(Handle::new)
     }
 
     /// Runs `job` on a thread of the host's, from the moment this generation serves (at once, when it does already).

@@ -2,7 +2,8 @@
 //!
 //! A plugin's library exports one symbol, [`EXPORTED_HEADER`], from which the host reaches the [`PluginModule`] after
 //! checking its layout. The module makes one [`PluginObject`]; everything the host ever asks of the plugin is a method
-//! of it, and everything the plugin ever asks of the host is a method of the [`HostServices`] it was given.
+//! of it, or of a table of its [`Face`], and everything the plugin ever asks of the host is a method of the
+//! [`HostServices`] it was given.
 //!
 //! # Rules
 //! 1. Fields and methods are only appended, each addition with a new [`CONTRACT_LEVEL`]; none is changed or removed.
@@ -63,6 +64,7 @@ fault_kinds! {
     9 UNAVAILABLE "unavailable" "The host does not offer this service here and now (during vetting or a handover, say).";
     10 TIMED_OUT "timed_out" "The call did not end in time; its outcome is unknown.";
     11 BAD_RESULT "bad_result" "The call was executed, but its result could not be written or read in the format asked for.";
+    12 NOT_OFFERED "not_offered" "The plugin does not offer the interface asked for, or another version of it.";
 }
 
 impl fmt::Debug for FaultKind {
@@ -95,6 +97,30 @@ impl Fault {
 /// The result of everything that is asked across the boundary.
 pub type Answer<T> = RResult<T, Fault>;
 
+/// What has become of a visit, as a number that later levels may add to.
+#[repr(transparent)]
+#[derive(StableAbi, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry(u32);
+
+impl Entry {
+    /// It is done.
+    pub const DONE: Entry = Entry(0);
+    /// The method that was called has panicked.
+    pub const PANICKED: Entry = Entry(1);
+    /// The method that was called has refused, or failed in another way.
+    pub const REFUSED: Entry = Entry(2);
+}
+
+/// What a plugin wants to do inside another one, as the host runs it between entering and leaving.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub struct Visit {
+    /// Does it, once. It is given the object, a table of it that fits the interface asked for, and `errand`.
+    pub run: extern "C" fn(Object, Table, *mut ()) -> Entry,
+    /// The caller's own; of use only while the call lasts that this was given to.
+    pub errand: *mut (),
+}
+
 /// The trait objects, in a module of their own for the lints that their attribute's output needs.
 #[expect(
     non_local_definitions,
@@ -102,7 +128,9 @@ pub type Answer<T> = RResult<T, Fault>;
     reason = "what sabi_trait 0.11.3 generates: impls inside a const, vtables behind unsafe"
 )]
 mod objects {
-    use super::{Answer, JobControlBox, JobObjectBox, RSlice, RStr, RVec, sabi_trait};
+    use super::{
+        Answer, Face, JobControlBox, JobObjectBox, PortBox, RSlice, RStr, RVec, Visit, sabi_trait,
+    };
 
     /// One living plugin, as the host holds it.
     #[sabi_trait]
@@ -129,8 +157,11 @@ mod objects {
         fn attach(&mut self) -> Answer<()>;
 
         /// Drops the author's value and lets go of the host's services. Nothing is called afterwards.
-        #[sabi(last_prefix_field)]
         fn retire(&mut self) -> Answer<()>;
+
+        /// Where the object lies, and the interfaces it offers. The same at any time of its life.
+        #[sabi(last_prefix_field)]
+        fn face(&self) -> Face;
     }
 
     /// What a host does for a plugin. Every method may be called from any thread, at any time of the plugin's life.
@@ -173,8 +204,29 @@ mod objects {
         fn now(&self) -> u64;
 
         /// 64 random bits from the host.
-        #[sabi(last_prefix_field)]
         fn random(&self) -> u64;
+
+        /// Whether the calling thread is inside a call through a gate, so that a panic on it is caught.
+        fn is_inside(&self) -> bool;
+
+        /// A way into another plugin by an interface that it offers. `description` is what the caller takes the
+        /// interface for: what is offered must begin with the same methods.
+        #[sabi(last_prefix_field)]
+        fn port(
+            &self,
+            plugin: RStr<'_>,
+            interface: RStr<'_>,
+            description: RStr<'_>,
+        ) -> Answer<PortBox>;
+    }
+
+    /// A way into another plugin by one interface. While it is there, no build of that plugin serves that lacks it.
+    #[sabi_trait]
+    pub trait PortObject: Send + Sync + 'static {
+        /// Enters the plugin, runs `visit` there, which is to call the interface's method with this number, and leaves.
+        /// A fault means that it was not run.
+        #[sabi(last_prefix_field)]
+        fn with(&self, method: u32, exclusive: bool, visit: Visit) -> Answer<()>;
     }
 
     /// Work that a plugin has given to the host to run.
@@ -197,15 +249,18 @@ mod objects {
     }
 }
 
+pub use crate::face::{Face, Object, Offer, Table};
 pub use objects::{
     HostServices, HostServices_TO, JobControl, JobControl_TO, JobObject, JobObject_TO,
-    PluginObject, PluginObject_TO,
+    PluginObject, PluginObject_TO, PortObject, PortObject_TO,
 };
 
 /// A living plugin.
 pub type PluginObjectBox = PluginObject_TO<RBox<()>>;
 /// The services given to one plugin.
 pub type HostServicesBox = HostServices_TO<RBox<()>>;
+/// A way into another plugin.
+pub type PortBox = PortObject_TO<RBox<()>>;
 /// A job on its way to the host.
 pub type JobObjectBox = JobObject_TO<RBox<()>>;
 /// A running job's control.

@@ -19,7 +19,7 @@ pub const PANIC_UNWIND: &str = "unwind";
 pub const PANIC_ABORT: &str = "abort";
 
 /// The text of a plugin's manifest, in parts.
-pub const fn parts<P: Plugin>() -> [&'static str; 19] {
+pub const fn parts<P: Plugin>() -> [&'static str; 21] {
     [
         "{\"contract\":",
         const { &Decimal::new(CONTRACT_LEVEL) }.text(),
@@ -44,6 +44,8 @@ pub const fn parts<P: Plugin>() -> [&'static str; 19] {
         },
         "\",\"methods\":",
         P::METHODS,
+        ",\"interfaces\":",
+        P::INTERFACES,
         "}",
     ]
 }

@@ -1,6 +1,7 @@
 //! The guard: the place where author's code runs, and which no panic leaves.
 //!
-//! Every entry into a plugin goes through [`guard`]. A panic hook in the plugin's own copy of the standard library notes
+//! Every entry into a plugin goes through [`guard`], but for the functions of interfaces, which catch their panics
+//! themselves and take the text from here. A panic hook in the plugin's own copy of the standard library notes
 //! where a panic happened, for the text of the fault, and prints nothing: printing a backtrace would map the library's
 //! file a second time, for good. A panic outside the guard (on a thread that the plugin made) is logged as an error.
 //!
@@ -63,7 +64,8 @@ pub(crate) fn unhook() {
 
 fn note(info: &PanicHookInfo<'_>) {
     let site = info.location().map(Site::of);
-    if DEPTH.get() > 0 {
+    // Inside an interface's function nothing is counted; the host knows that the thread is inside.
+    if DEPTH.get() > 0 || logging::is_inside() {
         SITE.set(site);
         return;
     }
@@ -77,7 +79,7 @@ fn note(info: &PanicHookInfo<'_>) {
 }
 
 /// The message and place of a panic; drops its payload, which may panic in turn.
-fn account(payload: Box<dyn Any + Send>) -> String {
+pub(crate) fn account(payload: Box<dyn Any + Send>) -> String {
     let site = SITE.take().map(|site| site.to_string()).unwrap_or_default();
     let account = format!("{}{site}", text(payload.as_ref()));
     if let Err(another) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {

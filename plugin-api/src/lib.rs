@@ -40,6 +40,7 @@
 //! | methods, arguments, results, `new` and `attach` | [`plugin`](macro@plugin) |
 //! | state that changes its shape from one version to the next | [`state`](macro@state), [`State`] |
 //! | structs and enums as arguments and results | [`data`](macro@data) |
+//! | calls with plain types, from a service or another plugin | [`interface`](macro@interface), [`Handle`] |
 //! | other plugins, timers, jobs, the clock, randomness | [`Context`] |
 //! | log records | [`info!`](macro@info) and its siblings, or the `tracing` and `log` crates as usual |
 //!
@@ -58,21 +59,38 @@ pub mod contract;
 pub mod manifest;
 
 mod adapter;
+#[expect(unsafe_code, reason = "a union, and faults freed where they were made")]
+mod answered;
 mod arguments;
+#[expect(
+    unsafe_code,
+    reason = "reaches the author's value from functions that are given its address"
+)]
+mod body;
 mod context;
+mod crossing;
 mod data;
 mod export;
+#[expect(unsafe_code, reason = "addresses that go from thread to thread")]
+mod face;
+#[expect(unsafe_code, reason = "is called back with addresses")]
+mod handle;
+mod interface;
 mod job;
 mod logging;
 mod result;
+mod rope;
 mod state;
 #[cfg(test)]
 mod testing;
 
 pub use context::{CallError, Context, Timer};
 pub use contract::FaultKind;
+pub use crossing::{Crossing, Plain};
+pub use handle::Handle;
+pub use interface::Interface;
 pub use job::Job;
-pub use plugin_api_macros::{data, plugin, state};
+pub use plugin_api_macros::{data, interface, plugin, state};
 pub use state::State;
 
 pub use log;
@@ -86,11 +104,18 @@ pub use tracing::{
 #[doc(hidden)]
 pub mod __private {
     pub use crate::adapter::{Beginning, Plugin, Stateful, Stateless, begin, unknown_method};
+    pub use crate::answered::Answered;
     pub use crate::arguments::{Argument, Signature, read};
+    pub use crate::body::{exclusive, shared};
+    pub use crate::contract::{Object, Offer};
+    pub use crate::crossing::{Lent, plain};
     pub use crate::data::field;
     pub use crate::export::{LibHeader, PANIC_ABORT, PANIC_UNWIND, header, parts};
+    pub use crate::interface::{Called, Described, Entrance, OfferedBy};
     pub use crate::result::{Reason, Returned, refused, written};
+    pub use crate::rope::{Rope, text as rope_text};
     pub use crate::state::{
         Outcome, load_current, load_older, no_downgrade, no_migrate, save_current, save_older,
     };
+    pub use abi_stable::std_types::RVec;
 }

@@ -85,6 +85,11 @@ fn is_read(level: u32) -> bool {
     host().is_some_and(|host| level <= host.log_level())
 }
 
+/// Whether this thread is inside a call through a gate of the host's.
+pub(crate) fn is_inside() -> bool {
+    host().is_some_and(|host| host.is_inside())
+}
+
 fn spans() -> MutexGuard<'static, BTreeMap<u64, Span>> {
     SPANS.lock().unwrap_or_else(PoisonError::into_inner)
 }

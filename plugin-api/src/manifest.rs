@@ -3,6 +3,10 @@
 //! It is JSON text in an ELF note (section [`NOTE_SECTION`], owner [`NOTE_OWNER`], type [`NOTE_TYPE`]), written while
 //! the plugin is compiled. The functions here build that note in constants; the host only reads.
 
+mod interface;
+
+pub use interface::{Crossed, Interface, InterfaceArgument, InterfaceMethod};
+
 use serde::{Deserialize, Serialize};
 
 /// The section the note stands in.
@@ -46,6 +50,9 @@ pub struct Manifest {
     pub doc: String,
     /// Its methods; a method's index here is its number in a call.
     pub methods: Vec<Method>,
+    /// The interfaces it offers.
+    #[serde(default)]
+    pub interfaces: Vec<Interface>,
 }
 
 /// What a panic does in an artifact.

@@ -4,20 +4,28 @@ use crate::{
     adapter::{Plugin, create},
     contract::{
         Answer, FORMAT_JSON, Fault, FaultKind, HostServices, HostServices_TO, HostServicesBox,
-        JobControl, JobControl_TO, JobControlBox, JobObjectBox, PluginObjectBox,
+        JobControl, JobControl_TO, JobControlBox, JobObjectBox, PluginObjectBox, PortBox,
     },
 };
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RSlice, RStr, RVec},
 };
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    cell::Cell,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 /// Log records go where one static says, so tests that make a plugin or look at records take turns.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+thread_local! {
+    /// Whether this thread is inside a call, as the host says.
+    pub(crate) static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What the host was asked for, as text.
@@ -117,6 +125,22 @@ impl HostServices for Host {
 
     fn random(&self) -> u64 {
         4
+    }
+
+    fn is_inside(&self) -> bool {
+        INSIDE.get()
+    }
+
+    /// A host without other plugins.
+    fn port(
+        &self,
+        plugin: RStr<'_>,
+        interface: RStr<'_>,
+        _description: RStr<'_>,
+    ) -> Answer<PortBox> {
+        self.see(format!("port {plugin} {interface}"));
+        let text = format!("there is no plugin {plugin}");
+        RResult::RErr(Fault::new(FaultKind::UNKNOWN_PLUGIN, text))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::Core;
 use plugin_api::contract::{JobControlBox, JobObject, JobObject_TO};
-use std::sync::{Weak, mpsc};
+use std::sync::mpsc;
 
 struct Rings(mpsc::Sender<()>);
 
@@ -55,6 +55,11 @@ struct Keeps {
 impl Switchboard for Keeps {
     fn call(&self, _: &str, _: &str, _: &[u8]) -> Result<Vec<u8>, CallError> {
         Ok(Vec::new())
+    }
+
+    fn passage(&self, plugin: &str, _: &str, _: Arc<str>) -> Result<Passage, HandleError> {
+        let plugin = plugin.to_owned();
+        Err(HandleError::UnknownPlugin { plugin })
     }
 
     fn call_later(

@@ -9,12 +9,13 @@
 use super::{
     interpose::Hold,
     library::{Closing, Library, Pinned},
+    tables::Tables,
 };
 use abi_stable::std_types::{RResult, RSlice, RVec};
 use anyhow::{Result, anyhow};
 use parking_lot::RwLock;
-use plugin_api::contract::{Answer, FORMAT_JSON, Fault, HostServicesBox, PluginObjectBox};
-use std::{cell::UnsafeCell, fmt, time::Duration};
+use plugin_api::contract::{Answer, FORMAT_JSON, Fault, HostServicesBox, Object, PluginObjectBox};
+use std::{cell::UnsafeCell, fmt, sync::Arc, time::Duration};
 
 /// How often a lock is tried where the thread must not sleep: about a microsecond.
 const TRIES: usize = 64;
@@ -87,10 +88,19 @@ impl Candidate {
         copy(self.object.attach(), |()| ())
     }
 
-    /// Opens it to callers.
-    pub(crate) fn into_instance(self, lock: Locking) -> Instance {
+    /// The tables of the interfaces it offers.
+    ///
+    /// # Errors
+    /// What they look like cannot be read.
+    pub(crate) fn tables(&self) -> Result<Tables> {
+        Tables::of(&self.object.face())
+    }
+
+    /// Opens it to callers, who find its own `tables`.
+    pub(crate) fn into_instance(self, lock: Locking, tables: Arc<Tables>) -> Instance {
         Instance {
             object: UnsafeCell::new(self.object),
+            tables,
             lock: match lock {
                 Locking::None => None,
                 Locking::ForExclusive => Some(RwLock::new(())),
@@ -117,6 +127,7 @@ pub(crate) enum Locking {
 /// An object that callers share.
 pub(crate) struct Instance {
     object: UnsafeCell<PluginObjectBox>,
+    tables: Arc<Tables>,
     /// Between `&mut self` methods and all others; absent where there are none of the former.
     lock: Option<RwLock<()>>,
     library: Library,
@@ -205,6 +216,38 @@ impl Instance {
         let object = unsafe { &mut *self.object.get() };
         bytes(object.call_exclusive(method, FORMAT_JSON, RSlice::from_slice(arguments)))
             .map_err(Unanswered::Fault)
+    }
+
+    /// The tables of the interfaces it offers.
+    #[inline(always)]
+    pub(crate) fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// Lets `inside` call a function of a table, waiting at most `limit` for the calls that it cannot run beside; `None`
+    /// when that is over, with nothing called.
+    #[inline(always)]
+    pub(crate) fn enter<R>(
+        &self,
+        exclusive: bool,
+        limit: Duration,
+        inside: impl FnOnce(Object) -> R,
+    ) -> Option<R> {
+        let object = self.tables.object();
+        match &self.lock {
+            None if !exclusive => Some(inside(object)),
+            // There are no such methods, and so no lock.
+            None => None,
+            Some(lock) if exclusive => {
+                let _alone = lock.try_write_for(limit)?;
+                Some(inside(object))
+            }
+            Some(lock) => {
+                // Recursive as in `call`.
+                let _shared = lock.try_read_recursive_for(limit)?;
+                Some(inside(object))
+            }
+        }
     }
 
     /// Its state in the format of `schema`, with no `&mut self` method inside.

@@ -1,6 +1,6 @@
 //! Foreign code: all that touches a plugin's library, behind a safe face.
 //!
-//! Inside: mapping and unmapping a library ([`library`]), calling the object it made ([`instance`]), and what the C
+//! Inside: mapping and unmapping a library ([`library`]), calling the object it made ([`instance`], [`tables`]), and what the C
 //! library is kept from holding of it ([`interpose`]). Outside, nobody uses `libloading` or a raw address. This module
 //! knows nothing of slots, gates or journeys.
 
@@ -14,3 +14,5 @@ pub(crate) mod interpose;
 #[expect(unsafe_code, reason = "maps, checks and unmaps libraries")]
 pub(crate) mod library;
 pub(crate) mod mapping;
+#[expect(unsafe_code, reason = "reaches the tables of loaded plugins")]
+pub(crate) mod tables;

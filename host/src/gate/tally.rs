@@ -54,6 +54,17 @@ pub(crate) enum Failure {
     Panic,
 }
 
+impl Failure {
+    /// By a panic, or by another error.
+    pub(crate) fn new(panicked: bool) -> Self {
+        if panicked {
+            Failure::Panic
+        } else {
+            Failure::Error
+        }
+    }
+}
+
 impl Numbers {
     fn fail(&mut self, failure: Failure) {
         self.errors += 1;

@@ -6,15 +6,18 @@
 use super::vet::Vetted;
 use crate::{
     desk::{Desk, Switchboard},
+    foreign::tables::Tables,
     foreign::{
         instance::{Candidate, PluginFault},
         library::Library,
     },
     generation::{Generation, Life},
     hand::{CallsOut, Hand},
+    interfaces::{Interfaces, Proposal},
+    slot::Slot,
     sweeper::{Retired, Sweeper, way_back},
 };
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -27,6 +30,8 @@ pub(crate) struct Loaded {
     pub(crate) hand: Hand,
     /// What an operator should know of it.
     pub(crate) remarks: Vec<String>,
+    /// Its interfaces, as proposed to those who use them.
+    proposed: Option<(Arc<Tables>, Proposal)>,
     sweeper: Arc<Sweeper>,
 }
 
@@ -36,6 +41,8 @@ pub(crate) struct Loading {
     pub(crate) number: u64,
     /// How long `new` may take.
     pub(crate) limit: Duration,
+    /// Where it is to serve.
+    pub(crate) slot: Arc<Slot>,
     /// Who serves it.
     pub(crate) host: Weak<dyn Switchboard>,
     /// Who takes it if it comes to nothing.
@@ -47,6 +54,7 @@ pub(crate) fn load(vetted: Vetted, loading: Loading) -> Result<Loaded> {
     let Loading {
         number,
         limit,
+        slot,
         host,
         sweeper,
     } = loading;
@@ -55,6 +63,8 @@ pub(crate) fn load(vetted: Vetted, loading: Loading) -> Result<Loaded> {
         remarks,
     } = vetted;
     let plugin: Arc<str> = Arc::from(staged.manifest.name.as_str());
+    // By its note, before any of its code runs.
+    Interfaces::check(&slot, &staged.manifest.interfaces).map_err(|reason| anyhow!(reason))?;
     // A name no library has had, on an inode none has had: the dynamic linker would give an older one for either.
     staged
         .copy
@@ -93,12 +103,17 @@ pub(crate) fn load(vetted: Vetted, loading: Loading) -> Result<Loaded> {
         },
     );
     match created {
-        Ok(Ok(candidate)) => Ok(Loaded {
-            body: Some((life, candidate)),
-            hand,
-            remarks,
-            sweeper,
-        }),
+        Ok(Ok(candidate)) => {
+            let mut loaded = Loaded {
+                body: Some((life, candidate)),
+                hand,
+                remarks,
+                proposed: None,
+                sweeper,
+            };
+            loaded.propose(&slot)?;
+            Ok(loaded)
+        }
         Ok(Err((fault, remains))) => {
             sweeper.leave(Retired::remains(life, remains));
             Err(anyhow!("creating it: {fault}"))
@@ -112,6 +127,16 @@ pub(crate) fn load(vetted: Vetted, loading: Loading) -> Result<Loaded> {
             )
         }
     }
+}
+
+/// A generation that only has to be let callers in.
+pub(crate) struct Ready {
+    /// It.
+    pub(crate) generation: Arc<Generation>,
+    /// What an operator should know of it.
+    pub(crate) remarks: Vec<String>,
+    /// To be dropped once it serves.
+    pub(crate) proposal: Proposal,
 }
 
 /// What a hand was asked for, and why it is not there.
@@ -130,6 +155,19 @@ impl Loaded {
     pub(crate) fn life(&self) -> Result<&Life> {
         let body = self.body.as_ref().context("the candidate is lost")?;
         Ok(&body.0)
+    }
+
+    /// Compares the candidate's interfaces with its note, and proposes them to those who use the slot's.
+    fn propose(&mut self, slot: &Arc<Slot>) -> Result<()> {
+        let (life, candidate) = self.body.as_ref().context("the candidate is lost")?;
+        let tables = Arc::new(candidate.tables()?);
+        ensure!(
+            tables.offered().eq(&life.manifest.interfaces),
+            "the interfaces in its library are not those in its note"
+        );
+        let proposal = Interfaces::propose(slot, &tables).map_err(|reason| anyhow!(reason))?;
+        self.proposed = Some((tables, proposal));
+        Ok(())
     }
 
     /// Lets the hand do something with the candidate, for at most `limit`. A candidate that does not come back in time
@@ -166,14 +204,18 @@ impl Loaded {
         }
     }
 
-    /// Makes it a generation.
+    /// Makes it a generation, whose interfaces stay proposed until it serves.
     ///
     /// # Errors
     /// The candidate is lost.
-    pub(crate) fn into_generation(mut self) -> Result<(Arc<Generation>, Vec<String>)> {
+    pub(crate) fn into_generation(mut self) -> Result<Ready> {
+        let (tables, proposal) = self.proposed.take().context("the candidate is lost")?;
         let (life, candidate) = self.body.take().context("the candidate is lost")?;
-        let remarks = std::mem::take(&mut self.remarks);
-        Ok((Arc::new(Generation::new(life, candidate)), remarks))
+        Ok(Ready {
+            generation: Arc::new(Generation::new(life, candidate, tables)),
+            remarks: std::mem::take(&mut self.remarks),
+            proposal,
+        })
     }
 }
 

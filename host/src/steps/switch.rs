@@ -3,7 +3,10 @@
 //! Takes a [`HandedOver`] slot, or in overlap mode a [`Loaded`] candidate. Gives a [`Switched`] slot: there is no way back
 //! but another journey. Cannot fail once the candidate is there. Callers who waited enter the successor.
 
-use super::{hand_over::HandedOver, load::Loaded};
+use super::{
+    hand_over::HandedOver,
+    load::{Loaded, Ready},
+};
 use crate::{
     announce::now_millis, gate::Leaving, generation::Generation, journal::SavedState, slot::Slot,
 };
@@ -25,7 +28,11 @@ pub(crate) struct Switched {
 /// Opens the closed gate on the candidate.
 pub(crate) fn switch(handed_over: HandedOver<'_>) -> Result<Switched> {
     let HandedOver { drained, state } = handed_over;
-    let (successor, remarks) = ready(drained.ticket)?;
+    let Ready {
+        generation: successor,
+        remarks,
+        proposal: _until_it_serves,
+    } = ready(drained.ticket)?;
     if state.as_ref().is_some_and(|state| state.tainted) {
         successor.taint();
     }
@@ -41,7 +48,11 @@ pub(crate) fn switch(handed_over: HandedOver<'_>) -> Result<Switched> {
 
 /// Puts the candidate behind the open gate.
 pub(crate) fn replace(loaded: Loaded, slot: &Slot) -> Result<Switched> {
-    let (successor, remarks) = ready(loaded)?;
+    let Ready {
+        generation: successor,
+        remarks,
+        proposal: _until_it_serves,
+    } = ready(loaded)?;
     let retired = slot.gate.replace(Some(Arc::clone(&successor)));
     successor.life.desk.open();
     Ok(Switched {
@@ -52,8 +63,11 @@ pub(crate) fn replace(loaded: Loaded, slot: &Slot) -> Result<Switched> {
     })
 }
 
-fn ready(loaded: Loaded) -> Result<(Arc<Generation>, Vec<String>)> {
-    let (generation, remarks) = loaded.into_generation()?;
-    generation.since.store(now_millis(), Ordering::Relaxed);
-    Ok((generation, remarks))
+fn ready(loaded: Loaded) -> Result<Ready> {
+    let ready = loaded.into_generation()?;
+    ready
+        .generation
+        .since
+        .store(now_millis(), Ordering::Relaxed);
+    Ok(ready)
 }

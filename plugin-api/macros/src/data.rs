@@ -1,21 +1,88 @@
-//! `#[plugin_api::data]`: serde's derives, by way of plugin-api.
+//! `#[plugin_api::data]`: serde's derives, by way of plugin-api, and the way across in an interface.
 
+use crate::crossing;
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{
-    Attribute, Error, Field, Generics, Item, Result, Token, punctuated::Punctuated,
-    spanned::Spanned,
+    Attribute, Error, Field, Generics, Ident, Item, ItemStruct, Result, Token,
+    punctuated::Punctuated, spanned::Spanned,
 };
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    if !arguments.is_empty() {
+    let option = syn::parse2::<Option<Ident>>(arguments.clone())
+        .ok()
+        .flatten();
+    let is = |word: &str| option.as_ref().is_some_and(|option| option == word);
+    if !arguments.is_empty() && !is("plain") && !is("by_name") {
         return Err(Error::new_spanned(
             arguments,
-            "`data` takes no options: write `#[plugin_api::data]`",
+            "`data` takes `plain` (a struct that crosses as it lies in memory) or `by_name` (it goes into no \
+             interface): write `#[plugin_api::data]` otherwise",
         ));
     }
     let item = struct_or_enum(item, "data")?;
-    Ok(derive(&item))
+    if is("plain") {
+        return plain(item);
+    }
+    let derived = derive(&item);
+    let mirrored = (!is("by_name")).then(|| crossing::mirrored(&item));
+    Ok(quote! {
+        #derived
+        #mirrored
+    })
+}
+
+/// A struct that crosses as it lies in memory.
+fn plain(item: Item) -> Result<TokenStream> {
+    let Item::Struct(mut item) = item else {
+        return Err(Error::new_spanned(
+            item,
+            "plain data is a struct: remove `plain` here",
+        ));
+    };
+    if !item.generics.params.is_empty() {
+        return Err(Error::new_spanned(
+            &item.generics,
+            "plain data has no parameters: write the types it is made of",
+        ));
+    }
+    let missing = missing_derives(&item)?;
+    item.attrs.extend(missing);
+    item.attrs.push(syn::parse_quote!(#[repr(C)]));
+    let crossing = crossing::plain(&item.ident, &item.fields);
+    let derived = derive(&Item::Struct(item));
+    Ok(quote! {
+        #crossing
+        #derived
+    })
+}
+
+/// `Clone` and `Copy`, where the author has not derived them.
+fn missing_derives(item: &ItemStruct) -> Result<Option<Attribute>> {
+    let mut derived = Vec::new();
+    for attribute in &item.attrs {
+        if attribute.path().is_ident("derive") {
+            let paths =
+                attribute.parse_args_with(Punctuated::<syn::Path, Token![,]>::parse_terminated)?;
+            derived.extend(
+                paths
+                    .iter()
+                    .filter_map(|path| Some(path.segments.last()?.ident.to_string())),
+            );
+        }
+        if attribute.path().is_ident("repr") {
+            return Err(Error::new_spanned(
+                attribute,
+                "plain data is `repr(C)` already: remove it here",
+            ));
+        }
+    }
+    let missing: Vec<Ident> = ["Clone", "Copy"]
+        .into_iter()
+        .filter(|name| !derived.iter().any(|derived| derived == name))
+        .map(|name| Ident::new(name, Span::call_site()))
+        .collect();
+    Ok((!missing.is_empty()).then(|| syn::parse_quote!(#[derive(#(#missing),*)])))
 }
 
 /// The item, when it is a struct or an enum that does not derive serde's traits itself.

@@ -3,7 +3,9 @@
 //! Each attribute parses first, collecting every mistake it can name with a span on the offender, and expands only what
 //! is free of them. The output speaks of `::plugin_api` alone, so that a plugin depends on nothing else.
 
+mod crossing;
 mod data;
+mod interface;
 mod json;
 mod plugin;
 mod state;
@@ -23,6 +25,14 @@ use proc_macro::TokenStream;
 ///     y: f64,
 /// }
 /// ```
+///
+/// It can stand in an [`interface`](macro@interface) too, where its fields can. There, what has `#[serde(skip)]` stays
+/// behind. Two options are for interfaces alone:
+///
+/// | option | means |
+/// |---|---|
+/// | `plain` | a struct of numbers, arrays and other plain structs, which becomes `Copy` and `repr(C)`: it crosses as it lies in memory, and `&T` and `&[T]` of it can be lent without a copy |
+/// | `by_name` | it goes into no interface: for types that hold one another in a circle |
 #[proc_macro_attribute]
 pub fn data(arguments: TokenStream, item: TokenStream) -> TokenStream {
     data::expand(arguments.into(), item.into())
@@ -75,6 +85,82 @@ pub fn state(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
+/// Makes a trait an interface, by which plugins are called with plain types: from a service that embeds the host, and from
+/// other plugins.
+///
+/// The trait stands in a crate that both sides depend on, which itself depends on plugin-api alone:
+///
+/// ```
+/// use plugin_api::Context;
+///
+/// /// What is asked for.
+/// #[plugin_api::data]
+/// pub struct Order {
+///     pub item: String,
+///     pub count: u32,
+/// }
+///
+/// #[plugin_api::interface]
+/// pub trait Pricing {
+///     /// The price of a piece, in cents.
+///     fn price(&self, item: &str) -> Option<u64>;
+///     /// The price of an order, in cents. The host gives the context; callers do not.
+///     fn quote(&self, ctx: &Context, order: Order) -> Result<u64, String>;
+///     /// Sets the price of a piece.
+///     fn set(&mut self, item: String, cents: u64);
+/// }
+///
+/// /// The plugin writes it as any trait, and says that it offers it.
+/// #[plugin_api::state(schema = 1)]
+/// #[derive(Default)]
+/// struct Prices {
+///     cents: std::collections::BTreeMap<String, u64>,
+/// }
+///
+/// #[plugin_api::plugin(name = "prices", version = "1.0.0", offers(Pricing))]
+/// impl Prices {}
+///
+/// impl Pricing for Prices {
+///     fn price(&self, item: &str) -> Option<u64> {
+///         self.cents.get(item).copied()
+///     }
+///
+///     fn quote(&self, ctx: &Context, order: Order) -> Result<u64, String> {
+///         let cents = self.price(&order.item).ok_or("there is no such item")?;
+///         plugin_api::info!(at = ?ctx.now(), "quoted");
+///         Ok(cents * u64::from(order.count))
+///     }
+///
+///     fn set(&mut self, item: String, cents: u64) {
+///         self.cents.insert(item, cents);
+///     }
+/// }
+///
+/// /// Another plugin calls it; a service does the same with the host's handle.
+/// fn call(ctx: &Context) -> Result<(), plugin_api::CallError> {
+///     let prices: plugin_api::Handle<dyn Pricing> = ctx.handle("prices")?;
+///     prices.set("apple".to_owned(), 30)?;
+///     let price: Option<u64> = prices.price("apple")?;
+///     let quote: Result<u64, String> = prices.quote(Order { item: "apple".to_owned(), count: 2 })?;
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
+///
+/// # What can cross
+/// Numbers up to 64 bits, `bool`, `char`, `()`, `String`, `Duration`; `Vec`, `Option`, `Result`, arrays, tuples up to
+/// six, `BTreeMap` and `HashMap` of such types; structs and enums of them with [`data`](macro@data). An argument may also be
+/// `&str`, or `&T` and `&[T]` of plain types. What is owned is moved or copied once, what is lent is not.
+///
+/// # Versions
+/// The two sides are compared before they meet: names, types and order. New methods go to the end; then older callers
+/// still fit. Any other change is another interface: a caller that knows the older one is told the difference, and no such
+/// build is taken while it has a handle.
+#[proc_macro_attribute]
+pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    interface::expand(arguments.into(), item.into()).into()
+}
+
 /// Makes the functions of an `impl` block the methods of a plugin, and exports it from the library.
 ///
 /// | option | means | without it |
@@ -82,6 +168,7 @@ pub fn state(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `name = "..."` | the plugin's name: lower-case letters, digits, `-` and `_`, beginning with a letter, at most 64 | the package's name |
 /// | `version = "..."` | its semantic version | the package's version |
 /// | `stateless` | it keeps nothing across swaps | it keeps a [`state`](macro@state) |
+/// | `offers(...)` | the interfaces it has: traits with [`interface`](macro@interface) that it implements | it offers none |
 /// | `mode = "..."` | `"barrier"`: never two generations at once; `"overlap"`: the next one serves while calls inside this one end; only a stateless plugin can | `"barrier"` with state, `"overlap"` without |
 ///
 /// # Methods

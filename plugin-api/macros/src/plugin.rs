@@ -5,9 +5,9 @@
 
 mod parse;
 
-mod argument;
-mod method;
-mod mistakes;
+pub(crate) mod argument;
+pub(crate) mod method;
+pub(crate) mod mistakes;
 mod options;
 mod special;
 

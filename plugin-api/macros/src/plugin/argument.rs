@@ -6,19 +6,19 @@ use quote::ToTokens;
 use syn::{Error, Pat, Result, Type, ext::IdentExt as _, spanned::Spanned, visit::Visit};
 
 /// An argument that the caller gives.
-pub(super) struct Argument {
-    pub(super) name: String,
+pub(crate) struct Argument {
+    pub(crate) name: String,
     /// As written.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The owned type it is read as.
-    pub(super) owned: TokenStream,
+    pub(crate) owned: TokenStream,
     /// Where its type stands.
-    pub(super) span: Span,
+    pub(crate) span: Span,
     /// Whether the method takes a reference to that.
-    pub(super) borrowed: bool,
+    pub(crate) borrowed: bool,
 }
 
-pub(super) fn argument(pattern: &Pat, r#type: &Type) -> Result<Argument> {
+pub(crate) fn argument(pattern: &Pat, r#type: &Type) -> Result<Argument> {
     let name = match pattern {
         Pat::Ident(ident) if ident.by_ref.is_none() && ident.subpat.is_none() => {
             ident.ident.unraw().to_string()

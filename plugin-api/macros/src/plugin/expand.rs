@@ -19,6 +19,7 @@ pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
         .map(|attach| self::attach(attach, r#type));
     let call = arms(plugin, false);
     let call_exclusive = arms(plugin, true);
+    let offers = offers(plugin);
     let export = plugin
         .exported
         .then(|| quote!(::plugin_api::__export! { #r#type }));
@@ -35,6 +36,7 @@ pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
             };
             const DOC: &'static str = #doc;
             const METHODS: &'static str = #methods;
+            #offers
 
             #create
             #attach
@@ -71,6 +73,45 @@ pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
         }
 
         #export
+    }
+}
+
+/// The interfaces it offers: what the manifest says of them, and their tables.
+fn offers(plugin: &Plugin) -> TokenStream {
+    if plugin.offers.is_empty() {
+        return TokenStream::new();
+    }
+    let r#type = &plugin.r#type;
+    let mut descriptions = Vec::new();
+    let mut offers = Vec::new();
+    for (place, path) in plugin.offers.iter().enumerate() {
+        let span = located(path.span());
+        let before = if place > 0 { "," } else { "" };
+        descriptions.push(quote_spanned! {span=>
+            ::plugin_api::__private::Rope::Text(#before),
+            ::plugin_api::__private::Rope::Text(<dyn #path as ::plugin_api::Interface>::DESCRIPTION)
+        });
+        let check = plugin.stateless.then(|| {
+            quote_spanned! {span=>
+                ::core::assert!(
+                    !<dyn #path as ::plugin_api::Interface>::HAS_EXCLUSIVE,
+                    "a stateless plugin has nothing to change: an interface that it offers has `&self` methods only"
+                );
+            }
+        });
+        offers.push(quote_spanned! {span=> {
+            #check
+            ::plugin_api::__private::Offer::of::<dyn #path, #r#type>()
+        }});
+    }
+    quote! {
+        const INTERFACES: &'static str =
+            ::plugin_api::__laid_out!(::plugin_api::__private::Rope::Parts(&[
+                ::plugin_api::__private::Rope::Text("["),
+                #(#descriptions,)*
+                ::plugin_api::__private::Rope::Text("]"),
+            ]));
+        const OFFERS: &'static [::plugin_api::__private::Offer] = &[#(#offers),*];
     }
 }
 

@@ -9,7 +9,7 @@ use proc_macro2::Span;
 use syn::{FnArg, Ident, ImplItemFn, Receiver, ReturnType, Type, spanned::Spanned};
 
 /// The most arguments a method takes; the library says so too.
-const MOST_ARGUMENTS: usize = 12;
+pub(crate) const MOST_ARGUMENTS: usize = 12;
 /// Names that mean something in the life of a plugin, or may come to.
 const RESERVED: [&str; 4] = ["detach", "drop", "migrate", "retire"];
 
@@ -107,7 +107,7 @@ fn returns(output: &ReturnType, mistakes: &mut Mistakes) -> (String, bool) {
 }
 
 /// `&self` or `&mut self`.
-pub(super) fn is_plain(receiver: &Receiver) -> bool {
+pub(crate) fn is_plain(receiver: &Receiver) -> bool {
     receiver.reference.is_some() && receiver.colon_token.is_none()
 }
 

@@ -5,25 +5,25 @@ use syn::{Error, Result};
 
 /// Mistakes, told all at once.
 #[derive(Default)]
-pub(super) struct Mistakes(Option<Error>);
+pub(crate) struct Mistakes(Option<Error>);
 
 impl Mistakes {
-    pub(super) fn add(&mut self, error: Error) {
+    pub(crate) fn add(&mut self, error: Error) {
         match &mut self.0 {
             Some(first) => first.combine(error),
             none => *none = Some(error),
         }
     }
 
-    pub(super) fn at(&mut self, place: impl ToTokens, message: impl std::fmt::Display) {
+    pub(crate) fn at(&mut self, place: impl ToTokens, message: impl std::fmt::Display) {
         self.add(Error::new_spanned(place, message));
     }
 
-    pub(super) fn take<T>(&mut self, result: Result<T>) -> Option<T> {
+    pub(crate) fn take<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.add(error)).ok()
     }
 
-    pub(super) fn none(self) -> Result<()> {
+    pub(crate) fn none(self) -> Result<()> {
         self.0.map_or(Ok(()), Err)
     }
 }

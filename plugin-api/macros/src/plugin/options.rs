@@ -2,7 +2,7 @@
 
 use super::mistakes::Mistakes;
 use proc_macro2::{Span, TokenStream};
-use syn::{Error, LitStr, Result, parse::Parser};
+use syn::{Error, LitStr, Path, Result, Token, parse::Parser, punctuated::Punctuated};
 
 /// The longest name of a plugin.
 const LONGEST_NAME: usize = 64;
@@ -13,6 +13,7 @@ pub(super) struct Options {
     name: Option<LitStr>,
     version: Option<LitStr>,
     mode: Option<LitStr>,
+    pub(super) offers: Vec<Path>,
     pub(super) stateless: bool,
     pub(super) unexported: bool,
 }
@@ -27,6 +28,12 @@ impl Options {
                 options.version = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("mode") {
                 options.mode = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("offers") {
+                let inside;
+                syn::parenthesized!(inside in meta.input);
+                options
+                    .offers
+                    .extend(Punctuated::<Path, Token![,]>::parse_terminated(&inside)?);
             } else if meta.path.is_ident("stateless") {
                 options.stateless = true;
             } else if meta.path.is_ident("unexported") {
@@ -34,7 +41,7 @@ impl Options {
                 options.unexported = true;
             } else {
                 return Err(meta.error(
-                    "`plugin` takes `name = \"...\"`, `version = \"...\"`, `stateless` and `mode = \"barrier\"` or `\"overlap\"`",
+                    "`plugin` takes `name = \"...\"`, `version = \"...\"`, `offers(Interface)`, `stateless` and `mode = \"barrier\"` or `\"overlap\"`",
                 ));
             }
             Ok(())

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::types;
 use proc_macro2::TokenStream;
-use syn::{Attribute, Error, ImplItem, ImplItemFn, ItemImpl, Result, Type, ext::IdentExt as _};
+use syn::{
+    Attribute, Error, ImplItem, ImplItemFn, ItemImpl, Path, Result, Type, ext::IdentExt as _,
+};
 
 /// An `impl` block that is fit to be a plugin.
 pub(super) struct Plugin {
@@ -19,6 +21,7 @@ pub(super) struct Plugin {
     pub(super) overlap: bool,
     pub(super) stateless: bool,
     pub(super) exported: bool,
+    pub(super) offers: Vec<Path>,
     pub(super) new: Option<Special>,
     pub(super) attach: Option<Special>,
     pub(super) methods: Vec<Method>,
@@ -42,6 +45,7 @@ pub(super) fn plugin(arguments: TokenStream, item: TokenStream) -> Result<Plugin
         overlap: options.overlap(&mut mistakes),
         stateless: options.stateless,
         exported: !options.unexported,
+        offers: offers(&options, &mut mistakes),
         new: None,
         attach: None,
         methods: Vec::new(),
@@ -63,6 +67,23 @@ pub(super) fn plugin(arguments: TokenStream, item: TokenStream) -> Result<Plugin
     }
     mistakes.none()?;
     Ok(plugin)
+}
+
+/// The interfaces it offers, each once.
+fn offers(options: &Options, mistakes: &mut Mistakes) -> Vec<Path> {
+    let name = |path: &Path| path.segments.last().map(|last| last.ident.unraw());
+    for (place, path) in options.offers.iter().enumerate() {
+        if options.offers[..place]
+            .iter()
+            .any(|before| name(before) == name(path))
+        {
+            mistakes.at(
+                path,
+                "callers find an interface by its name: two of the same name cannot be offered",
+            );
+        }
+    }
+    options.offers.clone()
 }
 
 fn check_block(block: &ItemImpl, mistakes: &mut Mistakes) {

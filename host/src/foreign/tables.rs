@@ -1,0 +1,167 @@
+//! Tables: the functions of the interfaces that one loaded plugin offers, where callers find them.
+//!
+//! Every interface that live handles use has a *place* in its slot, a small number. A plugin's tables have an array of
+//! these places, with the address of the table that fits, so that a call finds its function without a search. Addresses
+//! lead into the plugin's library: they are followed only inside a lease on its generation.
+//!
+//! # Who may touch what
+//! Places are set and cleared under the lock of the slot's [`Interfaces`](crate::interfaces::Interfaces), and read by
+//! callers at any time. A place is given to another interface only after the last handle that used it is gone.
+
+use anyhow::{Context, Result};
+use plugin_api::{
+    contract::{Face, Object, Table},
+    manifest::Interface,
+};
+use std::{
+    marker::PhantomData,
+    ptr,
+    sync::atomic::{AtomicPtr, Ordering},
+};
+
+/// Interfaces of one plugin that live handles may use at once.
+pub(crate) const PLACES: usize = 16;
+
+/// The tables of one loaded plugin.
+pub(crate) struct Tables {
+    object: Object,
+    offered: Vec<Offered>,
+    places: [Place; PLACES],
+}
+
+/// An interface that it offers.
+struct Offered {
+    interface: Interface,
+    table: Table,
+}
+
+/// Where callers find a table.
+type Place = AtomicPtr<()>;
+
+/// A method of an interface, as one number: by the interface's place. Above all numbers of methods by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TypedMethod(u32);
+
+impl TypedMethod {
+    const MARK: u32 = 1 << 31;
+    const METHOD_BITS: u32 = 24;
+
+    /// The method with this number in the interface at `place`.
+    #[inline(always)]
+    pub(crate) fn new(place: usize, method: u32) -> TypedMethod {
+        TypedMethod(Self::MARK | (place as u32) << Self::METHOD_BITS | method)
+    }
+
+    /// What this number is, unless it is that of a method by name.
+    pub(crate) fn of(number: u32) -> Option<TypedMethod> {
+        (number & Self::MARK != 0).then_some(TypedMethod(number))
+    }
+
+    /// It as a number.
+    #[inline(always)]
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
+    fn place(self) -> usize {
+        ((self.0 & !Self::MARK) >> Self::METHOD_BITS) as usize
+    }
+
+    fn method(self) -> usize {
+        (self.0 & ((1 << Self::METHOD_BITS) - 1)) as usize
+    }
+}
+
+/// A place whose interface fits `I`.
+pub(crate) struct PlaceOf<I: ?Sized>(usize, PhantomData<fn(&I)>);
+
+impl<I: plugin_api::Interface + ?Sized> PlaceOf<I> {
+    /// The place of a claim by `I::DESCRIPTION`: callers have made it by that, and by no other.
+    pub(crate) fn claimed(place: usize) -> Self {
+        PlaceOf(place, PhantomData)
+    }
+}
+
+impl<I: ?Sized> Clone for PlaceOf<I> {
+    fn clone(&self) -> Self {
+        PlaceOf(self.0, PhantomData)
+    }
+}
+
+impl Tables {
+    /// The tables in a face.
+    ///
+    /// # Errors
+    /// A description that cannot be read.
+    pub(super) fn of(face: &Face) -> Result<Tables> {
+        let mut offered = Vec::new();
+        for offer in face.offers {
+            let interface: Interface = serde_json::from_str(offer.description.as_str())
+                .with_context(|| format!("reading the description of `{}`", offer.name))?;
+            offered.push(Offered {
+                interface,
+                table: offer.table,
+            });
+        }
+        Ok(Tables {
+            object: face.object,
+            offered,
+            places: Default::default(),
+        })
+    }
+
+    /// The object that the tables are of.
+    #[inline(always)]
+    pub(super) fn object(&self) -> Object {
+        self.object
+    }
+
+    /// The interfaces that are offered.
+    pub(crate) fn offered(&self) -> impl Iterator<Item = &Interface> + Clone {
+        self.offered.iter().map(|offered| &offered.interface)
+    }
+
+    /// Lets callers find the offered interface of this name at `place`.
+    pub(crate) fn set(&self, place: usize, name: &str) {
+        let offered = self.offered.iter().find(|o| o.interface.name == name);
+        if let (Some(offered), Some(place)) = (offered, self.places.get(place)) {
+            place.store(offered.table.address().cast_mut(), Ordering::Release);
+        }
+    }
+
+    /// Lets callers find nothing at `place`.
+    pub(crate) fn clear(&self, place: usize) {
+        if let Some(place) = self.places.get(place) {
+            place.store(ptr::null_mut(), Ordering::Release);
+        }
+    }
+
+    /// The address at `place`; `None` where nothing fits there.
+    #[inline(always)]
+    pub(crate) fn find(&self, place: usize) -> Option<*const ()> {
+        let table = self.places.get(place)?.load(Ordering::Acquire);
+        (!table.is_null()).then(|| table.cast_const())
+    }
+
+    /// The name of a method: `Arithmetic.add`.
+    pub(crate) fn name(&self, typed: TypedMethod) -> Option<String> {
+        let table = self.find(typed.place())?;
+        let mut offered = self.offered.iter();
+        let interface = &offered
+            .find(|offered| offered.table.address() == table)?
+            .interface;
+        let method = interface.methods.get(typed.method())?;
+        Some(format!("{}.{}", interface.name, method.name))
+    }
+}
+
+/// The table at an address that was found at this place, inside a lease on its generation.
+#[inline(always)]
+pub(crate) fn reach<'lease, I: plugin_api::Interface + ?Sized>(
+    _place: &PlaceOf<I>,
+    address: *const (),
+) -> &'lease I::Table {
+    // SAFETY: What stands at a place is set only after its description was found to fit the one that the place was
+    // claimed by, which is that of `I`. The lease keeps its library mapped.
+    unsafe { Table::reach::<I>(address) }
+}

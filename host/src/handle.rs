@@ -1,0 +1,248 @@
+//! A handle: how a service, or a plugin by its port, calls a plugin through an interface that both know.
+//!
+//! A call takes a lease like any other, finds the table at its interface's place, calls the function, copies what that
+//! gives, and leaves. What happens when nothing is wrong is inlined into the caller; the rest is cold and stands aside.
+
+use crate::{
+    announce::Announcer,
+    error::CallError,
+    event::Happening,
+    foreign::{
+        interpose,
+        tables::{PlaceOf, TypedMethod, reach},
+    },
+    gate::{self, Call, Failure, Refusal},
+    generation::Generation,
+    interfaces::Line,
+    turned_away,
+};
+use plugin_api::{
+    __private::{Answered, Called, Entrance},
+    Crossing, FaultKind, Interface,
+    contract::Object,
+};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// A plugin, seen through an interface that it offers: see [`Host::handle`](crate::Host::handle).
+///
+/// Its methods are those of the interface, with a [`CallError`] around what they return: a method's own `Result` comes
+/// inside. Clones are cheap, and go to other threads. It holds through swaps, an unload and a load again; as long as it is
+/// there, no build of the plugin is taken that lacks the interface. When the host has ended, calls are
+/// [`CallError::NotServing`].
+pub struct Handle<I: Interface + ?Sized> {
+    client: I::Client<Door<I>>,
+}
+
+impl<I: Interface + ?Sized> Handle<I> {
+    /// A handle through a passage that was claimed by `I::DESCRIPTION`.
+    pub(crate) fn new(passage: Passage) -> Self {
+        let place = PlaceOf::claimed(passage.line.place);
+        Handle {
+            client: I::client(Door {
+                passage: Arc::new(passage),
+                place,
+            }),
+        }
+    }
+}
+
+impl<I: Interface + ?Sized> Deref for Handle<I> {
+    type Target = I::Client<Door<I>>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Self::Target {
+        &self.client
+    }
+}
+
+impl<I: Interface + ?Sized> Clone for Handle<I> {
+    fn clone(&self) -> Self {
+        let Door { passage, place } = I::entrance(&self.client);
+        Handle {
+            client: I::client(Door {
+                passage: Arc::clone(passage),
+                place: place.clone(),
+            }),
+        }
+    }
+}
+
+impl<I: Interface + ?Sized> fmt::Debug for Handle<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let door = I::entrance(&self.client);
+        f.debug_struct("Handle")
+            .field("plugin", &door.passage.line.slot.name)
+            .field("interface", &I::NAME)
+            .finish()
+    }
+}
+
+/// The way into a plugin by an interface.
+#[doc(hidden)]
+pub struct Door<I: ?Sized> {
+    passage: Arc<Passage>,
+    place: PlaceOf<I>,
+}
+
+impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
+    type Error = CallError;
+
+    #[inline]
+    fn enter<R: Crossing>(
+        &self,
+        method: Called,
+        call: impl FnOnce(Object, &I::Table) -> Answered<R::Wire>,
+    ) -> Result<R, CallError> {
+        let place = &self.place;
+        self.passage.enter(
+            method.number,
+            method.exclusive,
+            #[inline(always)]
+            move |object, table| {
+                call(object, reach(place, table))
+                    .into_result()
+                    .map(R::from_wire)
+            },
+            R::is_refusal,
+        )
+    }
+}
+
+/// What a call through an interface needs of the host.
+pub(crate) struct Passage {
+    /// To the interface's place.
+    pub(crate) line: Line,
+    /// Whether new calls are refused.
+    pub(crate) shutting_down: Arc<AtomicBool>,
+    /// Tells of a panic that leaves the state half changed.
+    pub(crate) announcer: Arc<Announcer>,
+    /// How long a call waits to be let in.
+    pub(crate) limit: Duration,
+}
+
+impl Passage {
+    /// Enters the plugin, does something with its object and the interface's table, and leaves. `refused` says of what
+    /// that gives whether the plugin has refused.
+    ///
+    /// # Errors
+    /// It was not let in, or what `inside` came to.
+    #[inline(always)]
+    pub(crate) fn enter<R>(
+        &self,
+        method: u32,
+        exclusive: bool,
+        inside: impl FnOnce(Object, *const ()) -> Result<R, plugin_api::CallError>,
+        refused: impl FnOnce(&R) -> bool,
+    ) -> Result<R, CallError> {
+        interpose::visit();
+        if self.shutting_down.load(Ordering::Acquire) {
+            self.may_enter_at_the_end()?;
+        }
+        let place = self.line.place;
+        let call = Call {
+            method: TypedMethod::new(place, method).number(),
+            exclusive,
+        };
+        let gate = &self.line.slot.gate;
+        let passed = gate.pass(self.limit, call, |generation| {
+            let Some(table) = generation.instance.tables().find(place) else {
+                return Err(self.offered_no_more());
+            };
+            if exclusive && generation.snapshot_is_stuck() {
+                return Err(self.stuck(method));
+            }
+            let instance = &generation.instance;
+            let done = instance.enter(exclusive, self.limit, |object| inside(object, table));
+            match done {
+                Some(Ok(value)) => {
+                    if refused(&value) {
+                        gate.count_failure(generation, Failure::Error);
+                    }
+                    Ok(value)
+                }
+                Some(Err(fault)) => Err(self.failed(fault, generation, method, exclusive)),
+                None => Err(self.waited(method)),
+            }
+        });
+        match passed {
+            Ok(outcome) => outcome,
+            Err(refusal) => Err(self.refused(refusal, method)),
+        }
+    }
+
+    fn name(&self, method: u32) -> String {
+        let method = self.line.wanted.methods.get(method as usize);
+        let method = method.map_or("?", |method| &method.name);
+        format!("{}.{method}", self.line.wanted.name)
+    }
+
+    /// Calls that running calls make are part of those, which a shutdown waits for.
+    #[cold]
+    fn may_enter_at_the_end(&self) -> Result<(), CallError> {
+        if gate::is_inside_any() {
+            return Ok(());
+        }
+        Err(turned_away::shutting_down())
+    }
+
+    #[cold]
+    fn refused(&self, refusal: Refusal, method: u32) -> CallError {
+        let slot = &self.line.slot;
+        match refusal {
+            Refusal::Vacant => turned_away::vacant(slot),
+            Refusal::OutOfTime => turned_away::closed(&slot.name, self.limit),
+            Refusal::TooDeep => turned_away::too_deep(&slot.name, &self.name(method)),
+            Refusal::Knot(knot) => turned_away::knotted(knot, &slot.name, &self.name(method)),
+        }
+    }
+
+    #[cold]
+    fn stuck(&self, method: u32) -> CallError {
+        turned_away::stuck(&self.line.slot.name, &self.name(method))
+    }
+
+    #[cold]
+    fn waited(&self, method: u32) -> CallError {
+        turned_away::occupied(&self.name(method), self.limit)
+    }
+
+    #[cold]
+    fn offered_no_more(&self) -> CallError {
+        CallError::NotServing(format!(
+            "plugin \"{}\" offers `{}` no more; the call was not executed",
+            self.line.slot.name, self.line.wanted.name
+        ))
+    }
+
+    #[cold]
+    fn failed(
+        &self,
+        fault: plugin_api::CallError,
+        generation: &Generation,
+        method: u32,
+        exclusive: bool,
+    ) -> CallError {
+        let panicked = fault.kind == FaultKind::PANICKED;
+        self.line
+            .slot
+            .gate
+            .count_failure(generation, Failure::new(panicked));
+        if exclusive && panicked && generation.taint() {
+            self.announcer.announce(Happening::Tainted {
+                plugin: self.line.slot.name.to_string(),
+                generation: generation.life.number,
+                method: self.name(method),
+                reason: fault.message.clone(),
+            });
+        }
+        CallError::from_copy(fault.kind, fault.message)
+    }
+}

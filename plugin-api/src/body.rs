@@ -1,0 +1,127 @@
+//! The body: an author's value at a place of its own, where an interface's functions reach it without the adapter.
+//!
+//! # Invariants
+//! 1. An [`Object`] is the address of the body of the same plugin whose tables it is offered with.
+//! 2. `&mut` to the value is made by the contract's `&mut self` entries only, which are called alone; so are the
+//!    functions of a table that stand for `&mut self` methods.
+//! 3. The body is freed with its [`Housed`], after which nobody calls.
+
+use crate::{
+    answered::Answered, context::Context, contract::FaultKind, face::Object, guard::account,
+};
+use std::{
+    any::Any,
+    cell::UnsafeCell,
+    panic::{self, AssertUnwindSafe},
+    ptr::NonNull,
+};
+
+struct Body<P> {
+    value: UnsafeCell<Option<P>>,
+    context: Context,
+}
+
+/// Owns a body.
+pub(crate) struct Housed<P>(NonNull<Body<P>>);
+
+// SAFETY: It owns a `P` and a `Context`, which are `Send`, and shares nothing else.
+unsafe impl<P: Send> Send for Housed<P> {}
+// SAFETY: Through `&` only `&` to the two is given, which are `Sync`.
+unsafe impl<P: Sync> Sync for Housed<P> {}
+
+impl<P> Housed<P> {
+    /// A body without a value.
+    pub(crate) fn new(context: Context) -> Self {
+        let body = Body {
+            value: UnsafeCell::new(None),
+            context,
+        };
+        Housed(NonNull::from(Box::leak(Box::new(body))))
+    }
+
+    /// Where it lies.
+    pub(crate) fn object(&self) -> Object {
+        Object(self.0.as_ptr().cast_const().cast())
+    }
+
+    fn body(&self) -> &Body<P> {
+        // SAFETY: It is there until `drop`, and only `&` to the body as a whole is ever made.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The context.
+    pub(crate) fn context(&self) -> &Context {
+        &self.body().context
+    }
+
+    /// The value.
+    pub(crate) fn value(&self) -> Option<&P> {
+        // SAFETY: No `&mut` to it exists: the entries that make one are called alone.
+        let value = unsafe { &*self.body().value.get() };
+        value.as_ref()
+    }
+
+    /// The value, for an entry that is called alone, with the context.
+    pub(crate) fn value_mut(&mut self) -> (&mut Option<P>, &Context) {
+        // SAFETY: This is reached through `&mut` to the adapter, whose entries are called alone.
+        let value = unsafe { &mut *self.body().value.get() };
+        (value, &self.body().context)
+    }
+}
+
+impl<P> Drop for Housed<P> {
+    fn drop(&mut self) {
+        // SAFETY: It came out of a `Box` in `new`, and nobody calls any more.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// What a table's function for a `&self` method does. `object` is the one offered with that table, of the plugin `P`.
+#[inline(always)]
+pub fn shared<P, W>(object: Object, call: impl FnOnce(&P, &Context) -> W) -> Answered<W> {
+    // SAFETY: An object is the address of a body of the plugin whose table this function stands in; it is there until
+    // the plugin is retired.
+    let body = unsafe { &*object.0.cast::<Body<P>>() };
+    // SAFETY: No `&mut` to it exists: the entries that make one are called alone.
+    let value = unsafe { &*body.value.get() };
+    match value {
+        Some(value) => guarded(|| call(value, &body.context)),
+        None => retired(),
+    }
+}
+
+/// What a table's function for a `&mut self` method does. `object` is the one offered with that table, of the plugin `P`.
+#[inline(always)]
+pub fn exclusive<P, W>(object: Object, call: impl FnOnce(&mut P, &Context) -> W) -> Answered<W> {
+    // SAFETY: An object is the address of a body of the plugin whose table this function stands in; it is there until
+    // the plugin is retired.
+    let body = unsafe { &*object.0.cast::<Body<P>>() };
+    // SAFETY: By the contract this is called alone: no other reference to the value exists.
+    let value = unsafe { &mut *body.value.get() };
+    match value {
+        Some(value) => guarded(|| call(value, &body.context)),
+        None => retired(),
+    }
+}
+
+/// Runs author's code. Where it panics, the hook asks the host whether this thread is inside a call, and so guarded: a
+/// count of our own would cost more than all the rest.
+#[inline(always)]
+fn guarded<W>(work: impl FnOnce() -> W) -> Answered<W> {
+    match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(value) => Answered::good(value),
+        Err(payload) => panicked(payload),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn panicked<W>(payload: Box<dyn Any + Send>) -> Answered<W> {
+    Answered::fault(FaultKind::PANICKED, account(payload))
+}
+
+#[cold]
+#[inline(never)]
+fn retired<W>() -> Answered<W> {
+    Answered::fault(FaultKind::NOT_SERVING, "this plugin is retired".to_owned())
+}
