@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use std::{
     ffi::OsString,
+    io::IsTerminal as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -55,6 +56,9 @@ fn build(root: &Path, packages: &[&str]) -> Result<PathBuf> {
         .args(["build", "--release", "--locked", "--manifest-path"])
         .arg(root.join("Cargo.toml"))
         .stdout(Stdio::null());
+    if !std::io::stderr().is_terminal() {
+        command.arg("--quiet");
+    }
     for package in packages {
         command.args(["--package", package]);
     }

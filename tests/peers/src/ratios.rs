@@ -125,7 +125,7 @@ impl Ratios {
             line!(
                 blocked_window_p99_us,
                 AtMost(10.0),
-                "microseconds from the beginning of a close to open, gate, short calls"
+                "microseconds from the first caller who waits to open, gate, short calls"
             ),
             line!(
                 p999_while_swapping_vs_without,

@@ -3,6 +3,7 @@
 use crate::contender::{Contender, Who};
 use anyhow::{Result, anyhow};
 use indicatif::ProgressBar;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::{
     hint::{black_box, spin_loop},
     sync::atomic::{AtomicUsize, Ordering},
@@ -83,8 +84,9 @@ fn alone(contender: &dyn Contender, calls: u64) -> Result<f64> {
 /// Nanoseconds per call of each of two threads that begin at the same time: from the first beginning to the last end.
 fn together(contender: &dyn Contender, calls: u64) -> Result<f64> {
     let waiting = AtomicUsize::new(THREADS);
-    let one_thread = || -> Result<(Instant, Instant)> {
-        let made = contender.caller();
+    let processors = processors()?;
+    let one_thread = |number: usize| -> Result<(Instant, Instant)> {
+        let made = pin_to(processors[number % processors.len()]).and_then(|()| contender.caller());
         let mut caller = match made {
             Ok(caller) => caller,
             Err(error) => {
@@ -102,7 +104,10 @@ fn together(contender: &dyn Contender, calls: u64) -> Result<f64> {
         Ok((began, Instant::now()))
     };
     let times = thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(one_thread)).collect();
+        let one_thread = &one_thread;
+        let threads: Vec<_> = (0..THREADS)
+            .map(|number| scope.spawn(move || one_thread(number)))
+            .collect();
         let joined = threads.into_iter().map(|thread| {
             let ended = thread.join().map_err(|_| anyhow!("a caller has panicked"));
             ended.and_then(|times| times)
@@ -113,6 +118,20 @@ fn together(contender: &dyn Contender, calls: u64) -> Result<f64> {
     let ended = times.iter().map(|(_, ended)| *ended).max();
     let took = ended.zip(began).map(|(ended, began)| ended - began);
     Ok(took.unwrap_or_default().as_nanos() as f64 / calls as f64)
+}
+
+/// The processors that this process may use.
+fn processors() -> Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    let processors = (0..CpuSet::MAX_CPU).filter(|&number| set.is_set(number));
+    Ok(processors.collect())
+}
+
+/// Keeps this thread on one processor: two that share one would take turns, and never meet.
+fn pin_to(processor: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(processor);
+    Ok(sched_setaffinity(None, &set)?)
 }
 
 /// The middle of them; `NaN` where there are none.

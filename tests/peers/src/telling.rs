@@ -49,10 +49,12 @@ impl Section {
         line(&mut text, &self.head);
         text += "\n|";
         for column in 0..self.head.len() {
-            let is_prose = self.rows.iter().all(|row| {
-                row.get(column)
-                    .is_none_or(|cell| !cell.starts_with(|first: char| first.is_ascii_digit()))
-            });
+            let is_number = |cell: &String| {
+                let first = cell.chars().next();
+                first.is_none_or(|first| first.is_ascii_digit() || first == '-')
+            };
+            let mut cells = self.rows.iter().filter_map(|row| row.get(column));
+            let is_prose = !cells.all(is_number);
             text += if is_prose { "---|" } else { "---:|" };
         }
         for row in &self.rows {

@@ -71,8 +71,8 @@ impl Results {
             ]);
         }
         section.note(&format!(
-            "Medians of {} interleaved rounds of {} ms a contender; a ratio is the median of the rounds' ratios. Two threads are \
-             timed from the first beginning to the last end.",
+            "Medians of {} interleaved rounds of {} ms a contender; a ratio is the median of the rounds' ratios. Two threads, each \
+             kept on a processor, are timed from the first beginning to the last end.",
             effort.call_rounds,
             effort.call_slice.as_millis()
         ));

@@ -25,7 +25,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -53,10 +53,27 @@ struct Outcome {
 /// What was noted about the swaps themselves.
 struct Swaps {
     /// From the beginning of the close to open.
-    at_most: Spread,
-    /// From the lock being held to open.
-    at_least: Spread,
+    whole: Spread,
+    /// From the moment since which the caller has waited to open.
+    waited: Spread,
     missed: u64,
+}
+
+/// When the caller has begun its present call: who looks while nobody is let in knows since when it waits.
+struct Since {
+    epoch: Instant,
+    nanos: AtomicU64,
+}
+
+impl Since {
+    fn note(&self, moment: Instant) {
+        let nanos = (moment - self.epoch).as_nanos() as u64;
+        self.nanos.store(nanos, Ordering::Relaxed);
+    }
+
+    fn look(&self) -> Instant {
+        self.epoch + Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
 }
 
 /// Somebody who swaps, and somebody who calls.
@@ -65,7 +82,7 @@ trait Scene: Sync {
     fn caller(&self, micros: u64) -> Result<Box<dyn FnMut() + '_>>;
 
     /// Swaps once.
-    fn swap(&self, number: u64, swaps: &mut Swaps) -> Result<()>;
+    fn swap(&self, number: u64, since: &Since, swaps: &mut Swaps) -> Result<()>;
 
     /// From one swap's beginning to the next one's; zero is as often as it goes.
     fn period(&self) -> Duration;
@@ -118,7 +135,7 @@ pub(crate) fn measure(
             let outcome = run(scene, micros, effort.pause_slice)?;
             outcome.tell(micros, &mut section);
             if scene.period() == PERIOD && micros == LENGTHS[0] {
-                ratios.blocked_window_p99_us = Some(outcome.swaps.at_most.quantile(0.99));
+                ratios.blocked_window_p99_us = Some(outcome.swaps.waited.quantile(0.99));
                 ratios.p999_while_swapping_vs_without = Some(median(outcome.ratios));
             }
             bar.inc(1);
@@ -130,11 +147,13 @@ pub(crate) fn measure(
         sections.push(section);
     }
     sections[0].note(
-        "The window, in the swap itself: from the beginning of `close` to the return of `open_on`, which is more than \
-         callers are held outside (they enter by the door while pins are waited for). In the lower line: from the return of \
-         `close`, with the lock held, to the return of `open_on`, which is less.",
+        "The window, in the swap itself: from the moment since which the caller has waited (it notes when it begins a call, and \
+         the swap looks while the gate is closed) to the return of `open_on`. In the lower line: from the beginning of `close`, \
+         which is more than anybody waits: callers go in by the door while pins are waited for.",
     );
-    sections[1].note("The window: the steps drain, hand over and switch of the swap's report together, which is more than callers are held outside.");
+    sections[1].note(
+        "The window: the steps drain, hand over and switch of the swap's report together, which is more than anybody waits.",
+    );
     bar.finish_and_clear();
     Ok(sections)
 }
@@ -145,8 +164,8 @@ fn run(scene: &dyn Scene, micros: u64, slice: Duration) -> Result<Outcome> {
         swapped: Spread::new()?,
         ratios: Vec::new(),
         swaps: Swaps {
-            at_most: Spread::new()?,
-            at_least: Spread::new()?,
+            whole: Spread::new()?,
+            waited: Spread::new()?,
             missed: 0,
         },
     };
@@ -176,12 +195,17 @@ fn calls(
     swaps: Option<(&mut Swaps, &mut u64)>,
 ) -> Result<Spread> {
     let stop = AtomicBool::new(false);
+    let since = Since {
+        epoch: Instant::now(),
+        nanos: AtomicU64::new(0),
+    };
     let calling = || -> Result<Spread> {
         let mut call = scene.caller(micros)?;
         let mut spread = Spread::new()?;
         call();
         let mut before = Instant::now();
         while !stop.load(Ordering::Relaxed) {
+            since.note(before);
             call();
             let now = Instant::now();
             spread.add(now - before);
@@ -193,7 +217,7 @@ fn calls(
         let caller = scope.spawn(calling);
         let end = Instant::now() + slice;
         let swapped = match swaps {
-            Some((swaps, number)) => swap_until(scene, end, swaps, number),
+            Some((swaps, number)) => swap_until(scene, end, &since, swaps, number),
             None => {
                 thread::sleep(slice);
                 Ok(())
@@ -207,13 +231,19 @@ fn calls(
     })
 }
 
-fn swap_until(scene: &dyn Scene, end: Instant, swaps: &mut Swaps, number: &mut u64) -> Result<()> {
+fn swap_until(
+    scene: &dyn Scene,
+    end: Instant,
+    since: &Since,
+    swaps: &mut Swaps,
+    number: &mut u64,
+) -> Result<()> {
     let mut next = Instant::now();
     while next < end {
         next += scene.period();
         thread::sleep(next.saturating_duration_since(Instant::now()));
         *number += 1;
-        scene.swap(*number, swaps)?;
+        scene.swap(*number, since, swaps)?;
         next = next.max(Instant::now() - scene.period());
     }
     Ok(())
@@ -240,7 +270,7 @@ impl Scene for GateAlone {
         }))
     }
 
-    fn swap(&self, number: u64, swaps: &mut Swaps) -> Result<()> {
+    fn swap(&self, number: u64, since: &Since, swaps: &mut Swaps) -> Result<()> {
         let incumbent = self.gate.tenant().context("the gate is open")?;
         let successor = incumbent.successor(number);
         let began = Instant::now();
@@ -248,12 +278,13 @@ impl Scene for GateAlone {
             swaps.missed += 1;
             return Ok(());
         };
-        let held = Instant::now();
+        // Now nobody is inside: the caller waits, or is on its way to.
+        let waits_since = since.look().max(began);
         let leaving = closed.open_on(Some(successor));
         let open = Instant::now();
         drop(leaving);
-        swaps.at_most.add(open - began);
-        swaps.at_least.add(open - held);
+        swaps.whole.add(open - began);
+        swaps.waited.add(open - waits_since);
         Ok(())
     }
 
@@ -298,7 +329,7 @@ impl Scene for Product {
         Ok(Box::new(move || busy(micros)))
     }
 
-    fn swap(&self, number: u64, swaps: &mut Swaps) -> Result<()> {
+    fn swap(&self, number: u64, _since: &Since, swaps: &mut Swaps) -> Result<()> {
         use host::Step::{Drain, HandOver, Switch};
         let report = self.ours.load(&self.builds[number as usize % 2])?;
         let inside = report
@@ -306,7 +337,7 @@ impl Scene for Product {
             .iter()
             .filter(|time| matches!(time.step, Drain | HandOver | Switch));
         let micros = inside.map(|time| time.micros).sum();
-        swaps.at_most.add(Duration::from_micros(micros));
+        swaps.whole.add(Duration::from_micros(micros));
         Ok(())
     }
 
@@ -326,7 +357,7 @@ impl Outcome {
             0 => ["-"; 3].map(str::to_owned),
             _ => [window.quantile(0.5), window.quantile(0.99), window.max()].map(number),
         };
-        let swaps = self.swaps.at_most.count();
+        let swaps = self.swaps.whole.count();
         let missed = match self.swaps.missed {
             0 => String::new(),
             missed => format!(", {missed} missed"),
@@ -339,15 +370,13 @@ impl Outcome {
             &empty,
         ));
         let counted = [String::new(), format!("{swaps}{missed}")];
-        section.row(line(
-            counted,
-            "with",
-            &self.swapped,
-            &windows(&self.swaps.at_most),
-        ));
-        if self.swaps.at_least.count() > 0 {
+        let (waited, whole) = (&self.swaps.waited, &self.swaps.whole);
+        let is_known = waited.count() > 0;
+        let window = windows(if is_known { waited } else { whole });
+        section.row(line(counted, "with", &self.swapped, &window));
+        if is_known {
             let mut cells = vec![String::new(); 9];
-            cells.extend(windows(&self.swaps.at_least));
+            cells.extend(windows(whole));
             section.row(cells);
         }
     }
