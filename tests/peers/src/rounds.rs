@@ -144,6 +144,11 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     f64::midpoint(values[last / 2], values[last.div_ceil(2)])
 }
 
+/// The least of them: what the machine gives when nobody else wants it.
+pub(crate) fn least(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
 /// The middle of the ratios of each round.
 pub(crate) fn ratio(above: &[f64], below: &[f64]) -> f64 {
     median(above.iter().zip(below).map(|(above, below)| above / below))

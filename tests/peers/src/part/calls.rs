@@ -5,7 +5,7 @@ use crate::{
     builds::Libraries,
     contender::{self, Who},
     ratios::Ratios,
-    rounds::{self, Series, median, ratio},
+    rounds::{self, Series, least, median, ratio},
     telling::{Section, number, progress},
 };
 use anyhow::{Context, Result};
@@ -47,6 +47,7 @@ impl Results {
                 "over raw",
                 "ns, 2 threads",
                 "2 threads / 1",
+                "least ns, 1 / 2",
                 "over the gate, 1 / 2",
                 "over ours, 1 / 2",
             ],
@@ -66,6 +67,11 @@ impl Results {
                 number(ratio(&series.one, &raw.one)),
                 number(median(series.two.iter().copied())),
                 number(ratio(&series.two, &series.one)),
+                format!(
+                    "{} / {}",
+                    number(least(&series.one)),
+                    number(least(&series.two))
+                ),
                 over(gate),
                 over(ours),
             ]);

@@ -9,7 +9,7 @@ use crate::{
     builds::Libraries,
     contender::hot_lib_reloader::{self, at_its_shortest, by_default},
     ratios::Ratios,
-    rounds::{median, ratio},
+    rounds::{least, median, ratio},
     telling::{Section, number, progress},
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -104,11 +104,10 @@ pub(crate) fn measure(
             &their_best,
         ),
     ] {
-        let least = times.iter().copied().fold(f64::INFINITY, f64::min);
         let most = times.iter().copied().fold(0.0, f64::max);
         let middle = median(times.iter().copied());
         let mut cells = vec![what];
-        cells.extend([middle, least, most, ratio(times, &ours)].map(number));
+        cells.extend([middle, least(times), most, ratio(times, &ours)].map(number));
         section.row(cells);
     }
     section.note(&format!(
