@@ -99,7 +99,9 @@ fn no_test_is_left_out() {
 
 #[test]
 fn foreign_code_is_loaded_in_one_room() {
-    assert_eq!(outside("libloading::", &["host/src/foreign/"]), [""; 0]);
+    // Beside the comparison with rivals, which has no host around what it calls.
+    let rooms = ["host/src/foreign/", "tests/peers/"];
+    assert_eq!(outside("libloading::", &rooms), [""; 0]);
 }
 
 #[test]

@@ -1,0 +1,28 @@
+//! The same function in a plugin of the host: methods that run beside one another, and a state, so that swaps close the gate.
+
+use std::time::{Duration, Instant};
+
+/// Nothing but a number, handed over by every swap.
+#[plugin_api::state(schema = 1)]
+#[derive(Default)]
+struct Calc {
+    kept: u64,
+}
+
+#[plugin_api::plugin]
+impl Calc {
+    /// The sum.
+    fn add(&self, a: u64, b: u64) -> u64 {
+        a.wrapping_add(b)
+    }
+
+    /// Keeps a processor busy.
+    fn busy(&self, micros: u64) {
+        if micros > 0 {
+            let (began, length) = (Instant::now(), Duration::from_micros(micros));
+            while began.elapsed() < length {
+                std::hint::spin_loop();
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The gate alone: the host's own source, with a function pointer behind it and nothing else of the product. This is the
+//! one place that knows how the gate is used.
+
+use super::{Caller, Contender, Who};
+use crate::{
+    host_sources::gate::{Gate, Tenant},
+    library::{Add, Adder},
+};
+use anyhow::Result;
+use std::{sync::Arc, time::Duration};
+
+/// How long a caller may wait outside.
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+
+/// The functions behind the gate, as one tenant of several.
+pub(crate) struct Numbered {
+    number: u64,
+    adder: Arc<Adder>,
+    add: Add,
+}
+
+impl Numbered {
+    /// The functions, under this number.
+    pub(crate) fn new(number: u64, adder: Arc<Adder>) -> Arc<Self> {
+        Arc::new(Numbered {
+            number,
+            add: adder.add,
+            adder,
+        })
+    }
+
+    /// The same functions under another number.
+    pub(crate) fn successor(&self, number: u64) -> Arc<Self> {
+        Numbered::new(number, Arc::clone(&self.adder))
+    }
+}
+
+impl Tenant for Numbered {
+    fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// A gate that is open on the functions.
+pub(crate) fn open(adder: Arc<Adder>) -> Gate<Numbered> {
+    let gate = Gate::new();
+    // Nothing was behind it, so nobody leaves.
+    drop(gate.replace(Some(Numbered::new(1, adder))));
+    gate
+}
+
+/// Goes through the gate to do this.
+#[inline(always)]
+pub(crate) fn pass<R>(gate: &Gate<Numbered>, inside: impl FnOnce(Add) -> R) -> R {
+    match gate.enter(LIMIT) {
+        Ok(lease) => inside(lease.tenant().add),
+        Err(refusal) => panic!("the gate opens in time: {refusal:?}"),
+    }
+}
+
+/// The contender.
+pub(crate) struct BehindGate(Gate<Numbered>);
+
+impl BehindGate {
+    pub(crate) fn new(adder: Arc<Adder>) -> Self {
+        BehindGate(open(adder))
+    }
+}
+
+impl Contender for BehindGate {
+    fn who(&self) -> Who {
+        Who::Gate
+    }
+
+    fn what(&self) -> String {
+        "**the gate alone**, before a function pointer".to_owned()
+    }
+
+    fn caller(&self) -> Result<Box<dyn Caller + '_>> {
+        let gate = &self.0;
+        Ok(Box::new(move |a, b| pass(gate, |add| add(a, b))))
+    }
+}
