@@ -155,12 +155,6 @@ impl Ratios {
             };
             section.row([&format!("`{name}`"), &measured, &aim.text(), verdict, means]);
         }
-        if ours::IS_STAND_IN {
-            section.note(&format!(
-                "Ours is {}: ratios of calls to it are not yet those that are aimed at.",
-                ours::WAY
-            ));
-        }
         section
     }
 }

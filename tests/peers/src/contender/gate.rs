@@ -3,7 +3,7 @@
 
 use super::{Caller, Contender, Who};
 use crate::{
-    host_sources::gate::{Gate, Tenant},
+    host_sources::gate::{Call, Gate, Tally, Tenant},
     library::{Add, Adder},
 };
 use anyhow::Result;
@@ -12,9 +12,16 @@ use std::{sync::Arc, time::Duration};
 /// How long a caller may wait outside.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
+/// What is called, as far as the gate is told.
+const CALL: Call = Call {
+    method: 0,
+    exclusive: false,
+};
+
 /// The functions behind the gate, as one tenant of several.
 pub(crate) struct Numbered {
     number: u64,
+    tally: Arc<Tally>,
     adder: Arc<Adder>,
     add: Add,
 }
@@ -24,6 +31,7 @@ impl Numbered {
     pub(crate) fn new(number: u64, adder: Arc<Adder>) -> Arc<Self> {
         Arc::new(Numbered {
             number,
+            tally: Arc::default(),
             add: adder.add,
             adder,
         })
@@ -39,6 +47,10 @@ impl Tenant for Numbered {
     fn number(&self) -> u64 {
         self.number
     }
+
+    fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
 }
 
 /// A gate that is open on the functions.
@@ -52,8 +64,8 @@ pub(crate) fn open(adder: Arc<Adder>) -> Gate<Numbered> {
 /// Goes through the gate to do this.
 #[inline(always)]
 pub(crate) fn pass<R>(gate: &Gate<Numbered>, inside: impl FnOnce(Add) -> R) -> R {
-    match gate.enter(LIMIT) {
-        Ok(lease) => inside(lease.tenant().add),
+    match gate.pass(LIMIT, CALL, move |tenant| inside(tenant.add)) {
+        Ok(result) => result,
         Err(refusal) => panic!("the gate opens in time: {refusal:?}"),
     }
 }
@@ -78,6 +90,6 @@ impl Contender for BehindGate {
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
         let gate = &self.0;
-        Ok(Box::new(move |a, b| pass(gate, |add| add(a, b))))
+        Ok(Box::new(move |a, b| pass(gate, move |add| add(a, b))))
     }
 }

@@ -1,21 +1,20 @@
 //! Ours: the host, embedded, as a service calls it. This is the one place that knows how.
-//!
-//! Typed handles are to come here. Until then calls go by name, with JSON there and back, and are told as such.
 
 use super::{Caller, Contender, Who};
 use crate::builds::Libraries;
 use anyhow::{Context, Result, anyhow};
-use host::Host;
-use std::{io::Write, path::Path, sync::Arc};
+use host::{Handle, Host};
+use interfaces::{Adds, Tallies};
+use std::{path::Path, sync::Arc};
 use tempfile::TempDir;
 
 /// How it calls, as the tables say it.
-pub(crate) const WAY: &str = "`host.call` by name, JSON (a stand-in for the typed handle)";
-/// Whether this is what ratios to the typed call are meant for.
-pub(crate) const IS_STAND_IN: bool = true;
+pub(crate) const WAY: &str = "a typed handle, with panic barrier, count and histogram";
 
 /// A running host with the plugins `calc` and `tally`.
 pub(crate) struct Ours {
+    adds: Handle<dyn Adds>,
+    tallies: Handle<dyn Tallies>,
     host: Host,
     _state: TempDir,
 }
@@ -25,57 +24,46 @@ impl Ours {
     pub(crate) fn start(libraries: &Libraries) -> Result<Self> {
         let state = tempfile::tempdir()?;
         let host = Host::builder().state_dir(state.path()).start()?;
-        let ours = Ours {
+        load(&host, &libraries.calc)?;
+        load(&host, &libraries.tally)?;
+        Ok(Ours {
+            adds: host.handle("calc")?,
+            tallies: host.handle("tally")?,
             host,
             _state: state,
-        };
-        ours.load(&libraries.calc)?;
-        ours.load(&libraries.tally)?;
-        Ok(ours)
+        })
     }
 
     /// Swaps a plugin for this file, and waits for the outcome.
     pub(crate) fn load(&self, file: &Path) -> Result<host::report::SwapReport> {
-        let loaded = self.host.load(file);
-        loaded
-            .map_err(|error| anyhow!("{error}"))
-            .context("loading a plugin of the host")
+        load(&self.host, file)
     }
 
-    /// `calc.add`, a `&self` method.
+    /// `Adds.add`, a `&self` method.
     pub(crate) fn add(&self) -> Result<impl FnMut(u64, u64) -> u64 + '_> {
-        Ok(self.by_name("calc"))
+        Ok(|a, b| self.adds.add(a, b).expect("calls do not fail"))
     }
 
-    /// `tally.add`, a `&mut self` method.
+    /// `Tallies.add`, a `&mut self` method.
     pub(crate) fn add_exclusively(&self) -> Result<impl FnMut(u64, u64) -> u64 + '_> {
-        Ok(self.by_name("tally"))
+        Ok(|a, b| self.tallies.add(a, b).expect("calls do not fail"))
     }
 
-    /// `calc.busy`: a call that takes so many microseconds.
+    /// `Adds.busy`: a call that takes so many microseconds.
     pub(crate) fn busy(&self) -> Result<impl FnMut(u64) + '_> {
-        let mut arguments = Vec::with_capacity(32);
-        Ok(move |micros| {
-            arguments.clear();
-            write!(arguments, "[{micros}]").expect("memory takes it");
-            let answered = self.host.call("calc", "busy", &arguments);
-            answered.expect("calls do not fail, swap or not");
+        Ok(|micros| {
+            self.adds
+                .busy(micros)
+                .expect("calls do not fail, swap or not");
         })
     }
+}
 
-    fn by_name(&self, plugin: &'static str) -> impl FnMut(u64, u64) -> u64 + '_ {
-        let mut arguments = Vec::with_capacity(64);
-        move |a, b| {
-            arguments.clear();
-            write!(arguments, "[{a},{b}]").expect("memory takes it");
-            let reply = self.host.call(plugin, "add", &arguments);
-            let result = reply.expect("calls do not fail").result;
-            let sum = std::str::from_utf8(&result)
-                .ok()
-                .and_then(|sum| sum.parse().ok());
-            sum.expect("a sum is a number")
-        }
-    }
+fn load(host: &Host, file: &Path) -> Result<host::report::SwapReport> {
+    let loaded = host.load(file);
+    loaded
+        .map_err(|error| anyhow!("{error}"))
+        .context("loading a plugin of the host")
 }
 
 /// The contender: a `&self` method.

@@ -25,12 +25,12 @@ pub fn add(a: u64, b: u64) -> u64 {
     a.wrapping_add(b)
 }
 
-/// The sum, and that all is well.
+/// The sum, and that all is well; it panics where there is none, as the plugin's method does.
 #[unsafe(no_mangle)]
 pub extern "C" fn add_with_status(a: u64, b: u64) -> Returned {
     Returned {
         status: 0,
-        value: a.wrapping_add(b),
+        value: a.checked_add(b).expect("the sum fits"),
     }
 }
 

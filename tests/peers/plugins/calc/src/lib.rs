@@ -1,5 +1,6 @@
 //! The same function in a plugin of the host: methods that run beside one another, and a state, so that swaps close the gate.
 
+use interfaces::Adds;
 use std::time::{Duration, Instant};
 
 /// Nothing but a number, handed over by every swap.
@@ -9,14 +10,20 @@ struct Calc {
     kept: u64,
 }
 
-#[plugin_api::plugin]
+#[plugin_api::plugin(offers(Adds))]
 impl Calc {
-    /// The sum.
+    /// What is kept.
+    fn kept(&self) -> u64 {
+        self.kept
+    }
+}
+
+impl Adds for Calc {
     fn add(&self, a: u64, b: u64) -> u64 {
-        a.wrapping_add(b)
+        // It may panic, so that there is something for the barrier to do.
+        a.checked_add(b).expect("the sum fits")
     }
 
-    /// Keeps a processor busy.
     fn busy(&self, micros: u64) {
         if micros > 0 {
             let (began, length) = (Instant::now(), Duration::from_micros(micros));

@@ -1,5 +1,7 @@
 //! The same function as a method that runs alone.
 
+use interfaces::Tallies;
+
 /// Counts the sums it has made.
 #[plugin_api::state(schema = 1)]
 #[derive(Default)]
@@ -7,11 +9,17 @@ struct Tally {
     sums: u64,
 }
 
-#[plugin_api::plugin]
+#[plugin_api::plugin(offers(Tallies))]
 impl Tally {
-    /// The sum.
+    /// How many sums were made.
+    fn sums(&self) -> u64 {
+        self.sums
+    }
+}
+
+impl Tallies for Tally {
     fn add(&mut self, a: u64, b: u64) -> u64 {
         self.sums += 1;
-        a.wrapping_add(b)
+        a.checked_add(b).expect("the sum fits")
     }
 }
