@@ -52,7 +52,7 @@ pub(crate) struct Core {
     /// Unmaps.
     pub(crate) sweeper: Arc<Sweeper>,
     /// Whether new calls are refused.
-    pub(crate) shutting_down: Arc<AtomicBool>,
+    pub(crate) shutting_down: AtomicBool,
     /// When it started.
     pub(crate) started: Instant,
 }
@@ -89,7 +89,6 @@ impl Core {
         })?;
         Ok(Passage {
             line: Interfaces::claim(&slot, wanted, user)?,
-            shutting_down: Arc::clone(&self.shutting_down),
             announcer: Arc::clone(&self.announcer),
             limit: self.config.call.timeout,
         })

@@ -9,9 +9,9 @@ use crate::{
     event::Happening,
     foreign::{
         interpose,
-        tables::{PlaceOf, TypedMethod, reach},
+        tables::{PlaceOf, reach},
     },
-    gate::{self, Call, Failure, Refusal},
+    gate::{Call, Failure, Refusal},
     generation::Generation,
     interfaces::Line,
     turned_away,
@@ -21,15 +21,7 @@ use plugin_api::{
     Crossing, FaultKind, Interface,
     contract::Object,
 };
-use std::{
-    fmt,
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// A plugin, seen through an interface that it offers: see [`Host::handle`](crate::Host::handle).
 ///
@@ -120,8 +112,6 @@ impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
 pub(crate) struct Passage {
     /// To the interface's place.
     pub(crate) line: Line,
-    /// Whether new calls are refused.
-    pub(crate) shutting_down: Arc<AtomicBool>,
     /// Tells of a panic that leaves the state half changed.
     pub(crate) announcer: Arc<Announcer>,
     /// How long a call waits to be let in.
@@ -135,46 +125,104 @@ impl Passage {
     /// # Errors
     /// It was not let in, or what `inside` came to.
     #[inline(always)]
-    pub(crate) fn enter<R>(
+    pub(crate) fn enter<R, I>(
         &self,
         method: u32,
         exclusive: bool,
-        inside: impl FnOnce(Object, *const ()) -> Result<R, plugin_api::CallError>,
-        refused: impl FnOnce(&R) -> bool,
-    ) -> Result<R, CallError> {
-        interpose::visit();
-        if self.shutting_down.load(Ordering::Acquire) {
-            self.may_enter_at_the_end()?;
-        }
-        let place = self.line.place;
-        let call = Call {
-            method: TypedMethod::new(place, method).number(),
-            exclusive,
+        inside: I,
+        refused: fn(&R) -> bool,
+    ) -> Result<R, CallError>
+    where
+        I: FnOnce(Object, *const ()) -> Result<R, Box<plugin_api::CallError>>,
+    {
+        // One way out to the slow call, so that the quick one keeps its arguments in registers.
+        let inside = if !exclusive {
+            let call = self.call(method, exclusive);
+            let passed = self.line.slot.gate.pass_quickly(
+                call,
+                #[inline(always)]
+                |generation| generation.instance.open_to(self.line.place),
+                #[inline(always)]
+                |generation, (object, table), inside: I| {
+                    let done = inside(object, table);
+                    self.settled(done, generation, call, refused)
+                },
+                inside,
+            );
+            match passed {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => return Err(*error),
+                Err(inside) => inside,
+            }
+        } else {
+            inside
         };
+        self.enter_slowly(method, exclusive, inside, refused)
+    }
+
+    /// The same, where a lock is to be taken, or anything else is not as it mostly is.
+    #[inline(never)]
+    fn enter_slowly<R, I>(
+        &self,
+        method: u32,
+        exclusive: bool,
+        inside: I,
+        refused: fn(&R) -> bool,
+    ) -> Result<R, CallError>
+    where
+        I: FnOnce(Object, *const ()) -> Result<R, Box<plugin_api::CallError>>,
+    {
+        interpose::visit();
+        let call = self.call(method, exclusive);
         let gate = &self.line.slot.gate;
-        let passed = gate.pass(self.limit, call, |generation| {
-            let Some(table) = generation.instance.tables().find(place) else {
+        let passed = gate.pass(&self.limit, call, |generation| {
+            let instance = &generation.instance;
+            let Some(table) = instance.tables().find(self.line.place) else {
                 return Err(self.offered_no_more());
             };
             if exclusive && generation.snapshot_is_stuck() {
                 return Err(self.stuck(method));
             }
-            let instance = &generation.instance;
-            let done = instance.enter(exclusive, self.limit, |object| inside(object, table));
-            match done {
-                Some(Ok(value)) => {
-                    if refused(&value) {
-                        gate.count_failure(generation, Failure::Error);
-                    }
-                    Ok(value)
-                }
-                Some(Err(fault)) => Err(self.failed(fault, generation, method, exclusive)),
+            let inside = |object| inside(object, table);
+            match instance.enter(exclusive, self.limit, inside) {
+                Some(done) => self.settled(done, generation, call, refused),
                 None => Err(self.waited(method)),
             }
         });
         match passed {
-            Ok(outcome) => outcome,
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(*error),
             Err(refusal) => Err(self.refused(refusal, method)),
+        }
+    }
+
+    /// The call as the gate is told of it.
+    #[inline(always)]
+    fn call(&self, method: u32, exclusive: bool) -> Call {
+        Call {
+            method: self.line.first + method,
+            exclusive,
+        }
+    }
+
+    /// What a call came to, with its failure counted.
+    #[inline(always)]
+    fn settled<R>(
+        &self,
+        done: Result<R, Box<plugin_api::CallError>>,
+        generation: &Generation,
+        call: Call,
+        refused: fn(&R) -> bool,
+    ) -> Result<R, Box<CallError>> {
+        match done {
+            Ok(value) => {
+                if refused(&value) {
+                    let gate = &self.line.slot.gate;
+                    gate.count_failure(generation, Failure::Error);
+                }
+                Ok(value)
+            }
+            Err(fault) => Err(self.failed(*fault, generation, call)),
         }
     }
 
@@ -182,15 +230,6 @@ impl Passage {
         let method = self.line.wanted.methods.get(method as usize);
         let method = method.map_or("?", |method| &method.name);
         format!("{}.{method}", self.line.wanted.name)
-    }
-
-    /// Calls that running calls make are part of those, which a shutdown waits for.
-    #[cold]
-    fn may_enter_at_the_end(&self) -> Result<(), CallError> {
-        if gate::is_inside_any() {
-            return Ok(());
-        }
-        Err(turned_away::shutting_down())
     }
 
     #[cold]
@@ -201,25 +240,26 @@ impl Passage {
             Refusal::OutOfTime => turned_away::closed(&slot.name, self.limit),
             Refusal::TooDeep => turned_away::too_deep(&slot.name, &self.name(method)),
             Refusal::Knot(knot) => turned_away::knotted(knot, &slot.name, &self.name(method)),
+            Refusal::ForInsiders => turned_away::shutting_down(),
         }
     }
 
     #[cold]
-    fn stuck(&self, method: u32) -> CallError {
-        turned_away::stuck(&self.line.slot.name, &self.name(method))
+    fn stuck(&self, method: u32) -> Box<CallError> {
+        Box::new(turned_away::stuck(&self.line.slot.name, &self.name(method)))
     }
 
     #[cold]
-    fn waited(&self, method: u32) -> CallError {
-        turned_away::occupied(&self.name(method), self.limit)
+    fn waited(&self, method: u32) -> Box<CallError> {
+        Box::new(turned_away::occupied(&self.name(method), self.limit))
     }
 
     #[cold]
-    fn offered_no_more(&self) -> CallError {
-        CallError::NotServing(format!(
+    fn offered_no_more(&self) -> Box<CallError> {
+        Box::new(CallError::NotServing(format!(
             "plugin \"{}\" offers `{}` no more; the call was not executed",
             self.line.slot.name, self.line.wanted.name
-        ))
+        )))
     }
 
     #[cold]
@@ -227,22 +267,19 @@ impl Passage {
         &self,
         fault: plugin_api::CallError,
         generation: &Generation,
-        method: u32,
-        exclusive: bool,
-    ) -> CallError {
+        call: Call,
+    ) -> Box<CallError> {
         let panicked = fault.kind == FaultKind::PANICKED;
-        self.line
-            .slot
-            .gate
-            .count_failure(generation, Failure::new(panicked));
-        if exclusive && panicked && generation.taint() {
+        let gate = &self.line.slot.gate;
+        gate.count_failure(generation, Failure::new(panicked));
+        if call.exclusive && panicked && generation.taint() {
             self.announcer.announce(Happening::Tainted {
                 plugin: self.line.slot.name.to_string(),
                 generation: generation.life.number,
-                method: self.name(method),
+                method: generation.method_name(call.method),
                 reason: fault.message.clone(),
             });
         }
-        CallError::from_copy(fault.kind, fault.message)
+        Box::new(CallError::from_copy(fault.kind, fault.message))
     }
 }

@@ -40,7 +40,10 @@ use std::{
     fs::DirBuilder,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -183,7 +186,7 @@ impl HostBuilder {
             workers,
             clock,
             sweeper,
-            shutting_down: Arc::default(),
+            shutting_down: AtomicBool::new(false),
             started: Instant::now(),
         });
         let owner = Owner {
@@ -470,6 +473,9 @@ impl Owner {
         core.announcer.announce(Happening::ShuttingDown);
         if let Some(foreman) = self.foreman.lock().take() {
             foreman.end(until);
+        }
+        for slot in core.slots.all().values() {
+            slot.gate.admit_only_insiders();
         }
         core.clock.end();
         let slots: Vec<_> = core.slots.all().values().cloned().collect();

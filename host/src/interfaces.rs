@@ -13,7 +13,7 @@
 
 use crate::{
     error::HandleError,
-    foreign::tables::{PLACES, Tables},
+    foreign::tables::{PLACES, Tables, TypedMethod},
     slot::Slot,
 };
 use parking_lot::Mutex;
@@ -53,6 +53,8 @@ pub(crate) struct Line {
     pub(crate) slot: Arc<Slot>,
     /// The place.
     pub(crate) place: usize,
+    /// The number of its first method there, as the gate is told.
+    pub(crate) first: u32,
     /// The interface, as the user knows it.
     pub(crate) wanted: Interface,
     number: u64,
@@ -107,6 +109,7 @@ impl Interfaces {
         Ok(Line {
             slot: Arc::clone(slot),
             place,
+            first: TypedMethod::new(place, 0).number(),
             wanted,
             number,
         })

@@ -380,6 +380,7 @@ fn not_let_in(refusal: Refusal, slot: &Slot, method: &str) -> Unmet {
         Refusal::Vacant => turned_away::vacant(slot).into(),
         Refusal::TooDeep => turned_away::too_deep(&slot.name, method).into(),
         Refusal::Knot(knot) => turned_away::knotted(knot, &slot.name, method).into(),
+        Refusal::ForInsiders => turned_away::shutting_down().into(),
     }
 }
 

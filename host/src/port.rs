@@ -34,10 +34,10 @@ impl PortObject for Port {
             method,
             exclusive,
             |object, table| match (visit.run)(object, contract::Table::at(table), visit.errand) {
-                Entry::PANICKED => Err(Fault {
+                Entry::PANICKED => Err(Box::new(Fault {
                     kind: FaultKind::PANICKED,
                     message: "it panicked while another plugin called it".to_owned(),
-                }),
+                })),
                 entry => Ok(entry),
             },
             |entry| *entry == Entry::REFUSED,

@@ -33,6 +33,22 @@ struct Boxed {
     free: extern "C" fn(*mut Boxed),
 }
 
+/// A fault's address: by itself, so that where there is none the value stays in its register.
+pub struct OnHeap(*mut Boxed);
+
+impl OnHeap {
+    /// Puts a fault there.
+    #[cold]
+    #[inline(never)]
+    pub fn new(kind: FaultKind, message: String) -> Self {
+        let boxed = Boxed {
+            fault: Fault::new(kind, message),
+            free,
+        };
+        OnHeap(Box::into_raw(Box::new(boxed)))
+    }
+}
+
 extern "C" fn free(boxed: *mut Boxed) {
     // SAFETY: It is called with what `Answered::fault` made of a `Box` of this library, once.
     drop(unsafe { Box::from_raw(boxed) });
@@ -51,27 +67,21 @@ impl<W> Answered<W> {
     }
 
     /// A fault.
-    #[cold]
-    #[inline(never)]
-    pub fn fault(kind: FaultKind, message: String) -> Self {
-        let boxed = Boxed {
-            fault: Fault::new(kind, message),
-            free,
-        };
+    #[inline(always)]
+    pub fn fault(OnHeap(fault): OnHeap) -> Self {
         Answered {
             status: FAULT,
-            value: Value {
-                fault: Box::into_raw(Box::new(boxed)),
-            },
+            value: Value { fault },
         }
     }
 
-    /// The value, or a copy of the fault, which is given back to its library.
+    /// The value, or a copy of the fault, which is given back to its library. The copy is boxed so that a value of one
+    /// word stays in its register.
     ///
     /// # Errors
     /// The fault.
     #[inline(always)]
-    pub fn into_result(self) -> Result<W, CallError> {
+    pub fn into_result(self) -> Result<W, Box<CallError>> {
         if self.status == GOOD {
             // SAFETY: `good` was written, as the status says.
             let value = unsafe { self.value.good };
@@ -85,13 +95,13 @@ impl<W> Answered<W> {
 
 #[cold]
 #[inline(never)]
-fn copied(boxed: *mut Boxed) -> CallError {
+fn copied(boxed: *mut Boxed) -> Box<CallError> {
     // SAFETY: It is the address of a fault that its library keeps until `free` is called, below.
     let fault = unsafe { &*boxed };
-    let copy = CallError {
+    let copy = Box::new(CallError {
         kind: fault.fault.kind,
         message: fault.fault.message.as_str().to_owned(),
-    };
+    });
     (fault.free)(boxed);
     copy
 }
@@ -104,8 +114,9 @@ mod tests {
     fn an_answer_is_its_value_or_its_fault() {
         assert_eq!(Answered::good(7_u64).into_result(), Ok(7));
         let text = Answered::good("text".to_owned()).into_result();
-        assert_eq!(text.as_deref(), Ok("text"));
-        let fault = Answered::<String>::fault(FaultKind::PANICKED, "broken".to_owned());
+        assert_eq!(text, Ok("text".to_owned()));
+        let fault = OnHeap::new(FaultKind::PANICKED, "broken".to_owned());
+        let fault = Answered::<String>::fault(fault);
         let error = fault.into_result().unwrap_err();
         assert_eq!(error.kind, FaultKind::PANICKED);
         assert_eq!(error.message, "broken");

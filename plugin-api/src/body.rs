@@ -7,7 +7,11 @@
 //! 3. The body is freed with its [`Housed`], after which nobody calls.
 
 use crate::{
-    answered::Answered, context::Context, contract::FaultKind, face::Object, guard::account,
+    answered::{Answered, OnHeap},
+    context::Context,
+    contract::FaultKind,
+    face::Object,
+    guard::account,
 };
 use std::{
     any::Any,
@@ -86,7 +90,7 @@ pub fn shared<P, W>(object: Object, call: impl FnOnce(&P, &Context) -> W) -> Ans
     let value = unsafe { &*body.value.get() };
     match value {
         Some(value) => guarded(|| call(value, &body.context)),
-        None => retired(),
+        None => Answered::fault(retired()),
     }
 }
 
@@ -100,7 +104,7 @@ pub fn exclusive<P, W>(object: Object, call: impl FnOnce(&mut P, &Context) -> W)
     let value = unsafe { &mut *body.value.get() };
     match value {
         Some(value) => guarded(|| call(value, &body.context)),
-        None => retired(),
+        None => Answered::fault(retired()),
     }
 }
 
@@ -110,18 +114,18 @@ pub fn exclusive<P, W>(object: Object, call: impl FnOnce(&mut P, &Context) -> W)
 fn guarded<W>(work: impl FnOnce() -> W) -> Answered<W> {
     match panic::catch_unwind(AssertUnwindSafe(work)) {
         Ok(value) => Answered::good(value),
-        Err(payload) => panicked(payload),
+        Err(payload) => Answered::fault(panicked(payload)),
     }
 }
 
 #[cold]
 #[inline(never)]
-fn panicked<W>(payload: Box<dyn Any + Send>) -> Answered<W> {
-    Answered::fault(FaultKind::PANICKED, account(payload))
+fn panicked(payload: Box<dyn Any + Send>) -> OnHeap {
+    OnHeap::new(FaultKind::PANICKED, account(payload))
 }
 
 #[cold]
 #[inline(never)]
-fn retired<W>() -> Answered<W> {
-    Answered::fault(FaultKind::NOT_SERVING, "this plugin is retired".to_owned())
+fn retired() -> OnHeap {
+    OnHeap::new(FaultKind::NOT_SERVING, "this plugin is retired".to_owned())
 }

@@ -224,9 +224,15 @@ impl Instance {
         &self.tables
     }
 
+    /// The object, and the table at `place`: where callers find one there, and no `&mut self` method is to be minded.
+    #[inline(always)]
+    pub(crate) fn open_to(&self, place: usize) -> Option<(Object, *const ())> {
+        let table = self.tables.find(place)?;
+        self.lock.is_none().then(|| (self.tables.object(), table))
+    }
+
     /// Lets `inside` call a function of a table, waiting at most `limit` for the calls that it cannot run beside; `None`
     /// when that is over, with nothing called.
-    #[inline(always)]
     pub(crate) fn enter<R>(
         &self,
         exclusive: bool,

@@ -139,7 +139,8 @@ impl Tables {
     /// The address at `place`; `None` where nothing fits there.
     #[inline(always)]
     pub(crate) fn find(&self, place: usize) -> Option<*const ()> {
-        let table = self.places.get(place)?.load(Ordering::Acquire);
+        // The remainder is the place itself, and spares a comparison.
+        let table = self.places[place % PLACES].load(Ordering::Acquire);
         (!table.is_null()).then(|| table.cast_const())
     }
 

@@ -77,7 +77,7 @@ use std::{
     ptr::{self, NonNull},
     sync::{
         Arc,
-        atomic::{AtomicPtr, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -104,6 +104,8 @@ pub(crate) struct Gate<T> {
     bias: AtomicPtr<T>,
     id: usize,
     fences: Fences,
+    /// Whether only threads that are inside of some gate are let in, for the rest of its life.
+    for_insiders: AtomicBool,
     current: AtomicPtr<T>,
     door: RwLock<()>,
     /// Held by whoever changes the gate's state: one swap at a time.
@@ -126,6 +128,8 @@ pub(crate) enum Refusal {
     TooDeep,
     /// The call would wait for a call further out on its thread.
     Knot(Knot),
+    /// Only callers who are inside of some gate are let in.
+    ForInsiders,
 }
 
 impl<T: Tenant> Gate<T> {
@@ -140,6 +144,7 @@ impl<T: Tenant> Gate<T> {
             bias: AtomicPtr::new(ptr::null_mut()),
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             fences,
+            for_insiders: AtomicBool::new(false),
             current: AtomicPtr::new(ptr::null_mut()),
             door: RwLock::new(()),
             swap: Mutex::new(()),
@@ -239,6 +244,9 @@ impl<T: Tenant> Gate<T> {
             }
             Err(refusal)
         };
+        if self.for_insiders.load(Ordering::SeqCst) && !is_inside_any() {
+            return refuse(Refusal::ForInsiders);
+        }
         let Some(door) = self.door.try_read_for(limit) else {
             return refuse(Refusal::OutOfTime);
         };
@@ -343,8 +351,23 @@ impl<T: Tenant> Gate<T> {
             .map_or(ptr::null_mut(), |tenant| Arc::as_ptr(tenant).cast_mut());
         let before = std::mem::replace(&mut *place, tenant);
         self.current.store(pointer, Ordering::SeqCst);
-        self.bias.store(pointer, Ordering::SeqCst);
+        self.set_bias(pointer);
         before
+    }
+
+    fn set_bias(&self, tenant: *mut T) {
+        self.bias.store(tenant, Ordering::SeqCst);
+        // In this order, and the other way round below: one of the two sees the other.
+        if self.for_insiders.load(Ordering::SeqCst) {
+            self.bias.store(ptr::null_mut(), Ordering::SeqCst);
+        }
+    }
+
+    /// Lets in only callers who are inside of some gate, from now on: their calls are part of those that are to end. A
+    /// call on its way in by its pin may still come in.
+    pub(crate) fn admit_only_insiders(&self) {
+        self.for_insiders.store(true, Ordering::SeqCst);
+        self.bias.store(ptr::null_mut(), Ordering::SeqCst);
     }
 
     /// The calls that are inside, oldest first.
@@ -431,9 +454,8 @@ impl<T: Tenant> Drop for Unbiased<'_, T> {
     }
 }
 
-fn restore_bias<T>(gate: &Gate<T>) {
-    gate.bias
-        .store(gate.current.load(Ordering::SeqCst), Ordering::SeqCst);
+fn restore_bias<T: Tenant>(gate: &Gate<T>) {
+    gate.set_bias(gate.current.load(Ordering::SeqCst));
 }
 
 /// A closed gate: nobody is inside, and callers wait. Dropping it opens the gate again, on the tenant of before.

@@ -19,52 +19,59 @@ impl<T: Tenant> Gate<T> {
     #[inline(always)]
     pub(crate) fn pass<R, F: FnOnce(&T) -> R>(
         &self,
-        limit: Duration,
+        limit: &Duration,
         call: Call,
         work: F,
     ) -> Result<R, Refusal> {
-        match self.pass_quickly(call, work) {
+        let quickly =
+            self.pass_quickly(call, |_| Some(()), |tenant, (), work: F| work(tenant), work);
+        match quickly {
             Ok(result) => Ok(result),
             Err(work) => {
                 // Not by value, so that the result of the quick way can stay in a register.
                 let mut result = None;
-                self.pass_slowly(limit, call, work, &mut result)?;
+                self.pass_slowly(*limit, call, work, &mut result)?;
                 result.ok_or(Refusal::Vacant)
             }
         }
     }
 
-    /// Does `work` by the pin alone, or gives it back.
+    /// Does `work` by the pin alone, with what `find` finds at the tenant; or gives back the `load` that it would need. It
+    /// looks and turns back where it finds nothing.
     #[inline(always)]
-    fn pass_quickly<R, F: FnOnce(&T) -> R>(&self, call: Call, work: F) -> Result<R, F> {
+    pub(crate) fn pass_quickly<Found, Load, R>(
+        &self,
+        call: Call,
+        find: impl FnOnce(&T) -> Option<Found>,
+        work: impl FnOnce(&T, Found, Load) -> R,
+        load: Load,
+    ) -> Result<R, Load> {
         let Some(pin) = pin::own(self.id) else {
-            return Err(work);
+            return Err(load);
         };
         let pin = unpin::look(&pin);
         let before = pin.entered.load(Ordering::Relaxed);
         if pin.exited.load(Ordering::Relaxed) != before {
-            return Err(work);
+            return Err(load);
         }
-        let entered = before + 1;
-        pin.entered.store(entered, Ordering::Relaxed);
+        pin.entered.store(before + 1, Ordering::Relaxed);
         self.fences.of_the_many();
         if let Some(tenant) = NonNull::new(self.bias.load(Ordering::Acquire)) {
             let tenant = unpin::reach(&tenant);
             if pin.tenant.load(Ordering::Relaxed) == tenant.number()
                 && before < pin.due.load(Ordering::Relaxed)
+                && let Some(found) = find(tenant)
             {
-                let exclusive = call.exclusive;
                 let _until_it_has_ended = Passing {
                     pin,
-                    exclusive,
-                    entered,
+                    exclusive: call.exclusive,
                 };
                 pin.note(call);
-                return Ok(work(tenant));
+                return Ok(work(tenant, found, load));
             }
         }
         pin.entered.store(before, Ordering::Release);
-        Err(work)
+        Err(load)
     }
 
     /// Does `work` with a lease.
@@ -101,7 +108,6 @@ impl<T: Tenant> Gate<T> {
 struct Passing<'pin> {
     pin: &'pin Pin,
     exclusive: bool,
-    entered: u64,
 }
 
 impl Drop for Passing<'_> {
@@ -110,6 +116,7 @@ impl Drop for Passing<'_> {
         if self.exclusive {
             self.pin.is_exclusive.store(false, Ordering::Relaxed);
         }
-        self.pin.exited.store(self.entered, Ordering::Release);
+        let entered = self.pin.entered.load(Ordering::Relaxed);
+        self.pin.exited.store(entered, Ordering::Release);
     }
 }

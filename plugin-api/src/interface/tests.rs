@@ -120,7 +120,10 @@ impl<I: Interface + ?Sized> Entrance<I> for Straight<'_> {
         INSIDE.set(true);
         let answered = call(face.object, table);
         INSIDE.set(false);
-        answered.into_result().map(R::from_wire)
+        answered
+            .into_result()
+            .map(R::from_wire)
+            .map_err(|fault| *fault)
     }
 }
 
