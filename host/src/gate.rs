@@ -48,6 +48,7 @@
 //! deadline, no names).
 
 mod fence;
+mod light;
 mod pin;
 #[cfg(test)]
 mod tests;
@@ -441,11 +442,7 @@ impl<T: Tenant> Lease<'_, T> {
         if matches!(self.way, Way::Nested) {
             return self.knot(exclusive);
         }
-        pin.in_tenant
-            .store(self.tenant().number(), Ordering::Relaxed);
-        pin.in_method
-            .store(u64::from(method) + 1, Ordering::Relaxed);
-        pin.is_exclusive.store(exclusive, Ordering::Relaxed);
+        pin.note(self.tenant().number(), method, exclusive);
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 //!
 //! A call takes a lease like any other, finds the table at its interface's place, calls the function, copies what that
 //! gives, and leaves. What happens when nothing is wrong is inlined into the caller; the rest is cold and stands aside.
+//! What the gate is told of a call is told in [`Passage::enter`] and `enter_heavily`, and nowhere else: the method's
+//! number, which comes after those of the methods by name.
 
 use crate::{
     announce::Announcer,
@@ -12,7 +14,7 @@ use crate::{
         interpose,
         tables::{PlaceOf, reach},
     },
-    gate::{self, Knot, Lease, Refusal},
+    gate::{self, Knot, Refusal},
     generation::Generation,
     interfaces::Line,
 };
@@ -102,7 +104,7 @@ impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
         call: impl FnOnce(Object, &I::Table) -> Answered<W>,
         keep: impl FnOnce(W) -> R,
     ) -> Result<R, CallError> {
-        self.passage.enter(
+        let entered = self.passage.enter(
             method.number,
             method.exclusive,
             #[inline(always)]
@@ -111,7 +113,8 @@ impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
                     .into_result()
                     .map(keep)
             },
-        )
+        );
+        entered.map_err(|error| *error)
     }
 }
 
@@ -128,7 +131,8 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
-    /// Enters the plugin, does something with its object and the interface's table, and leaves.
+    /// Enters the plugin, does something with its object and the interface's table, and leaves. Errors are boxed all the
+    /// way, so that a result of one word stays in registers.
     ///
     /// # Errors
     /// It was not let in, or what `inside` came to.
@@ -137,23 +141,63 @@ impl Passage {
         &self,
         method: u32,
         exclusive: bool,
-        inside: impl FnOnce(Object, *const ()) -> Result<R, plugin_api::CallError>,
-    ) -> Result<R, CallError> {
+        inside: impl FnOnce(Object, *const ()) -> Result<R, Box<plugin_api::CallError>>,
+    ) -> Result<R, Box<CallError>> {
         interpose::visit();
         if self.shutting_down.load(Ordering::Acquire) {
             self.may_enter_at_the_end()?;
         }
-        let lease = match self.line.slot.gate.enter(self.limit) {
-            Ok(lease) => lease,
-            Err(refusal) => return Err(self.refused(refusal, method)),
-        };
-        let generation = lease.tenant();
-        let Some((table, first)) = generation.instance.tables().find(self.line.place) else {
-            return Err(self.offered_no_more());
-        };
-        if let Err(knot) = note(&lease, first + method, exclusive) {
-            return Err(self.knotted(knot, method));
+        match self.line.slot.gate.enter_lightly() {
+            Some(lease) => {
+                let generation = lease.tenant();
+                let (table, first) = self.find(generation)?;
+                lease.note_briefly(first + method, exclusive);
+                self.run(generation, table, method, exclusive, inside)
+            }
+            None => self.enter_heavily(method, exclusive, inside),
         }
+    }
+
+    /// The same where a swap is near, the thread is new to the gate, or inside it already.
+    #[cold]
+    #[inline(never)]
+    fn enter_heavily<R>(
+        &self,
+        method: u32,
+        exclusive: bool,
+        inside: impl FnOnce(Object, *const ()) -> Result<R, Box<plugin_api::CallError>>,
+    ) -> Result<R, Box<CallError>> {
+        let gate = &self.line.slot.gate;
+        let lease = gate
+            .enter(self.limit)
+            .map_err(|refusal| self.refused(refusal, method))?;
+        let generation = lease.tenant();
+        let (table, first) = self.find(generation)?;
+        lease
+            .note_briefly(first + method, exclusive)
+            .map_err(|knot| self.knotted(knot, method))?;
+        self.run(generation, table, method, exclusive, inside)
+    }
+
+    /// The table, and the number that the gate knows its first method by.
+    #[inline(always)]
+    fn find(&self, generation: &Generation) -> Result<(*const (), u32), Box<CallError>> {
+        match generation.instance.tables().find(self.line.place) {
+            Some(found) => Ok(found),
+            None => Err(self.offered_no_more()),
+        }
+    }
+
+    /// Inside: calls, under the locks that the method needs.
+    #[inline(always)]
+    fn run<R>(
+        &self,
+        generation: &Generation,
+        table: *const (),
+        method: u32,
+        exclusive: bool,
+        inside: impl FnOnce(Object, *const ()) -> Result<R, Box<plugin_api::CallError>>,
+    ) -> Result<R, Box<CallError>> {
         if exclusive && generation.snapshot_is_stuck() {
             return Err(self.stuck(method));
         }
@@ -175,41 +219,50 @@ impl Passage {
 
     /// Calls that running calls make are part of those, which a shutdown waits for.
     #[cold]
-    fn may_enter_at_the_end(&self) -> Result<(), CallError> {
+    fn may_enter_at_the_end(&self) -> Result<(), Box<CallError>> {
         if gate::is_inside_any() {
             return Ok(());
         }
-        Err(CallError::NotServing(
+        Err(Box::new(CallError::NotServing(
             "the host is shutting down".to_owned(),
+        )))
+    }
+
+    #[cold]
+    fn refused(&self, refusal: Refusal, method: u32) -> Box<CallError> {
+        Box::new(core::refused(
+            &self.line.slot,
+            refusal,
+            &self.name(method),
+            self.limit,
         ))
     }
 
     #[cold]
-    fn refused(&self, refusal: Refusal, method: u32) -> CallError {
-        core::refused(&self.line.slot, refusal, &self.name(method), self.limit)
+    fn knotted(&self, knot: Knot, method: u32) -> Box<CallError> {
+        Box::new(core::knotted(
+            knot,
+            &self.line.slot.name,
+            &self.name(method),
+        ))
     }
 
     #[cold]
-    fn knotted(&self, knot: Knot, method: u32) -> CallError {
-        core::knotted(knot, &self.line.slot.name, &self.name(method))
+    fn stuck(&self, method: u32) -> Box<CallError> {
+        Box::new(core::stuck(&self.line.slot.name, &self.name(method)))
     }
 
     #[cold]
-    fn stuck(&self, method: u32) -> CallError {
-        core::stuck(&self.line.slot.name, &self.name(method))
+    fn waited(&self, method: u32) -> Box<CallError> {
+        Box::new(core::waited(&self.name(method), self.limit))
     }
 
     #[cold]
-    fn waited(&self, method: u32) -> CallError {
-        core::waited(&self.name(method), self.limit)
-    }
-
-    #[cold]
-    fn offered_no_more(&self) -> CallError {
-        CallError::NotServing(format!(
+    fn offered_no_more(&self) -> Box<CallError> {
+        Box::new(CallError::NotServing(format!(
             "plugin \"{}\" offers `{}` no more; the call was not executed",
             self.line.slot.name, self.line.wanted.name
-        ))
+        )))
     }
 
     #[cold]
@@ -219,7 +272,7 @@ impl Passage {
         generation: &Generation,
         method: u32,
         exclusive: bool,
-    ) -> CallError {
+    ) -> Box<CallError> {
         if exclusive && fault.kind == FaultKind::PANICKED && generation.taint() {
             self.announcer.announce(Happening::Tainted {
                 plugin: self.line.slot.name.to_string(),
@@ -228,12 +281,6 @@ impl Passage {
                 reason: fault.message.clone(),
             });
         }
-        CallError::from_copy(fault.kind, fault.message.clone())
+        Box::new(CallError::from_copy(fault.kind, fault.message.clone()))
     }
-}
-
-/// What the gate is told of a call through an interface: all of it, in one place.
-#[inline(always)]
-fn note(lease: &Lease<'_, Generation>, number: u32, exclusive: bool) -> Result<(), Knot> {
-    lease.note_briefly(number, exclusive)
 }

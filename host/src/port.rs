@@ -32,10 +32,10 @@ impl PortObject for Port {
         }
         let entered = self.0.enter(method, exclusive, |object, table| {
             match (visit.run)(object, contract::Table::at(table), visit.errand) {
-                Entry::PANICKED => Err(Fault {
+                Entry::PANICKED => Err(Box::new(Fault {
                     kind: FaultKind::PANICKED,
                     message: "it panicked while another plugin called it".to_owned(),
-                }),
+                })),
                 _ => Ok(()),
             }
         });

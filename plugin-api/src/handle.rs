@@ -103,7 +103,7 @@ impl<I: Interface + ?Sized> Entrance<I> for Port<I> {
         let entered = self.port.with(method.number, method.exclusive, visit);
         drop(inside);
         match (outcome, entered) {
-            (Some(Ok(done)), _) => done,
+            (Some(Ok(done)), _) => done.map_err(|fault| *fault),
             // A panic of this side's own goes on here.
             (Some(Err(payload)), _) => panic::resume_unwind(payload),
             (None, RResult::RErr(fault)) => Err(CallError::from(fault)),

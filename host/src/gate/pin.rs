@@ -99,6 +99,15 @@ impl Pin {
         }
     }
 
+    /// Notes what the counted lease is for.
+    #[inline(always)]
+    pub(super) fn note(&self, tenant: u64, method: u32, exclusive: bool) {
+        self.in_tenant.store(tenant, Ordering::Relaxed);
+        self.in_method
+            .store(u64::from(method) + 1, Ordering::Relaxed);
+        self.is_exclusive.store(exclusive, Ordering::Relaxed);
+    }
+
     /// Ends the counted lease.
     #[inline(always)]
     pub(super) fn leave(&self) {

@@ -121,7 +121,7 @@ impl<I: Interface + ?Sized> Entrance<I> for Straight<'_> {
         INSIDE.set(true);
         let answered = call(face.object, table);
         INSIDE.set(false);
-        answered.into_result().map(keep)
+        answered.into_result().map(keep).map_err(|fault| *fault)
     }
 }
 
