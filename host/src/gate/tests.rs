@@ -345,3 +345,32 @@ fn no_caller_ever_finds_a_tenant_that_is_gone() {
         }
     }
 }
+
+#[test]
+fn a_light_lease_is_waited_for_like_any_other() {
+    for gate in gates_on(1) {
+        assert!(gate.enter_lightly().is_none(), "there is no pin yet");
+        drop(gate.enter(LONG));
+        let light = gate.enter_lightly().expect("no swap is near");
+        assert_eq!(light.tenant().0, 1);
+        light.note_briefly(4, true);
+        assert!(gate.enter_lightly().is_none(), "it is inside already");
+        let nested = gate
+            .enter(LONG)
+            .unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        assert_eq!(nested.note_briefly(5, false), Err(Knot::UnderExclusive));
+        drop(nested);
+        let inside = std::thread::scope(|scope| {
+            let swap = scope.spawn(|| gate.close(Instant::now() + SOON, SOON).err());
+            swap.join().expect("the swap gives up")
+        });
+        let methods: Vec<_> = inside.iter().flatten().map(|call| call.method).collect();
+        assert_eq!(methods, [Some(4)]);
+        drop(light);
+        let closed = closed(&gate);
+        assert!(gate.enter_lightly().is_none(), "it is closed");
+        drop(closed.open_on(Some(numbered(2))));
+        let light = gate.enter_lightly().expect("no swap is near");
+        assert_eq!(light.tenant().0, 2);
+    }
+}
