@@ -4,13 +4,7 @@
 //! side is a client whose methods enter the plugin through an [`Entrance`] and call those functions. What the trait looks
 //! like is told in a description, which is compared before any of it is used.
 
-use crate::{
-    answered::Answered,
-    crossing::{Crossing, Lent},
-    face::Object,
-    rope::Rope,
-};
-use std::marker::PhantomData;
+use crate::{answered::Answered, crossing::Crossing, face::Object};
 
 /// An interface, as [`interface`](macro@crate::interface) makes one of `dyn Trait`. Nobody else implements it.
 #[diagnostic::on_unimplemented(
@@ -77,29 +71,6 @@ pub struct Called {
     pub exclusive: bool,
     /// Its name.
     pub name: &'static str,
-}
-
-/// A type in a description: its shape and the size of what crosses.
-pub struct Described<T: ?Sized>(PhantomData<T>);
-
-impl<T: Crossing> Described<T> {
-    /// As members of a JSON object.
-    pub const OWNED: Rope = Rope::Parts(&[
-        Rope::Text("\"shape\":\""),
-        T::SHAPE,
-        Rope::Text("\",\"size\":"),
-        Rope::Number(size_of::<T::Wire>()),
-    ]);
-}
-
-impl<T: Lent + ?Sized> Described<T> {
-    /// As members of a JSON object.
-    pub const LENT: Rope = Rope::Parts(&[
-        Rope::Text("\"shape\":\""),
-        T::SHAPE,
-        Rope::Text("\",\"size\":"),
-        Rope::Number(T::SIZE),
-    ]);
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ pub mod __private {
     pub use crate::crossing::{Lent, plain};
     pub use crate::data::field;
     pub use crate::export::{LibHeader, PANIC_ABORT, PANIC_UNWIND, header, parts};
-    pub use crate::interface::{Called, Described, Entrance, OfferedBy};
+    pub use crate::interface::{Called, Entrance, OfferedBy};
     pub use crate::result::{Reason, Returned, refused, written};
     pub use crate::rope::{Rope, text as rope_text};
     pub use crate::state::{

@@ -393,3 +393,16 @@ fn any_number_of_handles_share_the_place_of_their_interface() {
         "Handle { plugin: \"calc\", interface: \"Arithmetic\" }"
     );
 }
+
+#[test]
+fn a_library_whose_interfaces_are_not_those_of_its_note_is_refused() {
+    let (scene, host) = run(&[]);
+    // Only the note is written over: it comes first in the file.
+    let forged = Artifact::of("calc").with("\"name\":\"longest\"", "\"name\":\"longish\"");
+    let verdict = host.vet(&scene.put(&forged));
+    let reason = verdict.reason().unwrap_or_default();
+    assert!(
+        reason.contains("the interfaces in its library (Arithmetic) are not those in its note"),
+        "{verdict:?}"
+    );
+}

@@ -71,8 +71,10 @@ mod instant {
         serializer.serialize_unit()
     }
 
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(_: D) -> Result<Instant, D::Error> {
-        Ok(Instant::now())
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Instant, D::Error> {
+        <() as serde::Deserialize>::deserialize(deserializer).map(|()| Instant::now())
     }
 }
 

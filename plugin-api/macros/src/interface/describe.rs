@@ -1,9 +1,12 @@
 //! The description: what an interface looks like, as a rope of JSON text.
 
-use super::parse::{Interface, Method};
+use super::{
+    expand::placed,
+    parse::{Interface, Method},
+};
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::{ext::IdentExt as _, spanned::Spanned};
+use quote::quote;
+use syn::{Type, ext::IdentExt as _, spanned::Spanned};
 
 /// The rope; see `plugin_api::manifest::Interface`.
 pub(super) fn interface(interface: &Interface) -> TokenStream {
@@ -29,23 +32,40 @@ fn method(method: &Method, parts: &mut Vec<TokenStream>) {
     for (place, argument) in method.arguments.iter().enumerate() {
         let comma = if place > 0 { "," } else { "" };
         parts.push(text(format!("{comma}{{\"name\":\"{}\",", argument.name)));
-        let span = super::expand::located(argument.r#type.span());
-        parts.push(match &argument.lent {
-            Some(lent) => {
-                quote_spanned!(span=> ::plugin_api::__private::Described::<#lent>::LENT)
-            }
-            None => {
-                let r#type = &argument.r#type;
-                quote_spanned!(span=> ::plugin_api::__private::Described::<#r#type>::OWNED)
-            }
-        });
+        let r#type = &argument.r#type;
+        let described = match &argument.lent {
+            Some(lent) => told(
+                &quote!(<#lent as ::plugin_api::__private::Lent>::SHAPE),
+                &quote!(<#lent as ::plugin_api::__private::Lent>::SIZE),
+            ),
+            None => owned(r#type),
+        };
+        parts.push(placed(described, r#type.span()));
         parts.push(text("}".to_owned()));
     }
     parts.push(text("],\"returns\":{".to_owned()));
-    let returns = &method.returns;
-    let span = super::expand::located(method.span);
-    parts.push(quote_spanned!(span=> ::plugin_api::__private::Described::<#returns>::OWNED));
+    parts.push(placed(owned(&method.returns), method.span));
     parts.push(text("}}".to_owned()));
+}
+
+/// A type that is moved: its shape and the size of what crosses.
+fn owned(r#type: &Type) -> TokenStream {
+    told(
+        &quote!(<#r#type as ::plugin_api::Crossing>::SHAPE),
+        &quote!(::core::mem::size_of::<<#r#type as ::plugin_api::Crossing>::Wire>()),
+    )
+}
+
+/// Shape and size, as members of an object.
+fn told(shape: &TokenStream, size: &TokenStream) -> TokenStream {
+    quote! {
+        ::plugin_api::__private::Rope::Parts(&[
+            ::plugin_api::__private::Rope::Text("\"shape\":\""),
+            #shape,
+            ::plugin_api::__private::Rope::Text("\",\"size\":"),
+            ::plugin_api::__private::Rope::Number(#size),
+        ])
+    }
 }
 
 fn text(text: String) -> TokenStream {

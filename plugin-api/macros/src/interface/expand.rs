@@ -4,13 +4,31 @@ use super::{
     describe,
     parse::{Argument, Interface, Method},
 };
-use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{format_ident, quote};
 use syn::{ext::IdentExt as _, spanned::Spanned};
 
 /// Code of the macro's, whose errors stand at `place` in the author's code.
 pub(super) fn located(place: Span) -> Span {
     Span::call_site().located_at(place)
+}
+
+/// These tokens, all of them standing at `place`: so that what is wrong there is told once and not by every token.
+pub(super) fn placed(tokens: TokenStream, place: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Group(group) => {
+                let mut group = Group::new(group.delimiter(), placed(group.stream(), place));
+                group.set_span(located(place));
+                TokenTree::Group(group)
+            }
+            mut other => {
+                other.set_span(located(place));
+                other
+            }
+        })
+        .collect()
 }
 
 pub(super) fn interface(interface: &Interface) -> TokenStream {
@@ -60,24 +78,23 @@ fn client_ident(interface: &Interface) -> syn::Ident {
 
 /// The type that crosses for an argument.
 fn wire(argument: &Argument, lifetime: &TokenStream) -> TokenStream {
-    let span = located(argument.r#type.span());
-    match &argument.lent {
-        Some(lent) => {
-            quote_spanned!(span=> <#lent as ::plugin_api::__private::Lent>::Wire<#lifetime>)
-        }
+    let wire = match &argument.lent {
+        Some(lent) => quote!(<#lent as ::plugin_api::__private::Lent>::Wire<#lifetime>),
         None => {
             let r#type = &argument.r#type;
-            quote_spanned!(span=> <#r#type as ::plugin_api::Crossing>::Wire)
+            quote!(<#r#type as ::plugin_api::Crossing>::Wire)
         }
-    }
+    };
+    placed(wire, argument.r#type.span())
 }
 
 /// The type that crosses for a result.
 fn returned(method: &Method) -> TokenStream {
     let returns = &method.returns;
-    quote_spanned! {located(method.span)=>
+    let returned = quote! {
         ::plugin_api::__private::Answered<<#returns as ::plugin_api::Crossing>::Wire>
-    }
+    };
+    placed(returned, method.span)
 }
 
 fn table(interface: &Interface) -> TokenStream {
@@ -138,15 +155,18 @@ fn function(method: &Method, interface: &syn::Ident) -> TokenStream {
     });
     let passed = method.arguments.iter().map(|argument| {
         let ident = &argument.ident;
-        match &argument.lent {
+        let passed = match &argument.lent {
             Some(lent) => quote!(<#lent as ::plugin_api::__private::Lent>::lent(#ident)),
             None => {
                 let r#type = &argument.r#type;
                 quote!(<#r#type as ::plugin_api::Crossing>::from_wire(#ident))
             }
-        }
+        };
+        placed(passed, argument.r#type.span())
     });
     let (returned, returns) = (returned(method), &method.returns);
+    let into_wire = quote!(<#returns as ::plugin_api::Crossing>::into_wire);
+    let into_wire = placed(into_wire, method.span);
     let context = method.takes_context.then(|| quote!(__context,));
     let entry = if method.exclusive {
         quote!(::plugin_api::__private::exclusive)
@@ -159,7 +179,7 @@ fn function(method: &Method, interface: &syn::Ident) -> TokenStream {
         ) -> #returned {
             #entry::<__P, _>(__object, move |__plugin, __context| {
                 let _ = __context;
-                <#returns as ::plugin_api::Crossing>::into_wire(
+                #into_wire(
                     <__P as #interface>::#ident(__plugin, #context #(#passed),*)
                 )
             })
@@ -203,13 +223,14 @@ fn client_method(method: &Method, number: u32, interface: &syn::Ident) -> TokenS
     });
     let passed = method.arguments.iter().map(|argument| {
         let ident = &argument.ident;
-        match &argument.lent {
+        let passed = match &argument.lent {
             Some(lent) => quote!(<#lent as ::plugin_api::__private::Lent>::lend(#ident)),
             None => {
                 let r#type = &argument.r#type;
                 quote!(<#r#type as ::plugin_api::Crossing>::into_wire(#ident))
             }
-        }
+        };
+        placed(passed, argument.r#type.span())
     });
     let returns = &method.returns;
     quote! {

@@ -20,6 +20,7 @@ pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
     let call = arms(plugin, false);
     let call_exclusive = arms(plugin, true);
     let offers = offers(plugin);
+    let asked = asked(plugin);
     let export = plugin
         .exported
         .then(|| quote!(::plugin_api::__export! { #r#type }));
@@ -72,6 +73,7 @@ pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
             }
         }
 
+        #asked
         #export
     }
 }
@@ -91,18 +93,9 @@ fn offers(plugin: &Plugin) -> TokenStream {
             ::plugin_api::__private::Rope::Text(#before),
             ::plugin_api::__private::Rope::Text(<dyn #path as ::plugin_api::Interface>::DESCRIPTION)
         });
-        let check = plugin.stateless.then(|| {
-            quote_spanned! {span=>
-                ::core::assert!(
-                    !<dyn #path as ::plugin_api::Interface>::HAS_EXCLUSIVE,
-                    "a stateless plugin has nothing to change: an interface that it offers has `&self` methods only"
-                );
-            }
-        });
-        offers.push(quote_spanned! {span=> {
-            #check
+        offers.push(quote_spanned! {span=>
             ::plugin_api::__private::Offer::of::<dyn #path, #r#type>()
-        }});
+        });
     }
     quote! {
         const INTERFACES: &'static str =
@@ -113,6 +106,21 @@ fn offers(plugin: &Plugin) -> TokenStream {
             ]));
         const OFFERS: &'static [::plugin_api::__private::Offer] = &[#(#offers),*];
     }
+}
+
+/// Asks whether what a stateless plugin offers changes nothing.
+fn asked(plugin: &Plugin) -> TokenStream {
+    let offers = plugin.offers.iter().filter(|_| plugin.stateless);
+    offers
+        .map(|path| {
+            quote_spanned! {located(path.span())=>
+                const _: () = ::core::assert!(
+                    !<dyn #path as ::plugin_api::Interface>::HAS_EXCLUSIVE,
+                    "a stateless plugin has nothing to change: an interface that it offers has `&self` methods only"
+                );
+            }
+        })
+        .collect()
 }
 
 /// Code of the macro's, whose errors stand at `place` in the author's code.

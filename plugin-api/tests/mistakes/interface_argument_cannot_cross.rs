@@ -1,0 +1,6 @@
+#[plugin_api::interface]
+trait Clock {
+    fn wait(&self, until: std::time::Instant);
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[plugin_api::interface]
+trait Words {
+    fn count(&self, of: &[String]) -> usize;
+}
+
+fn main() {}

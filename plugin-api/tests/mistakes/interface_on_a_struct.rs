@@ -1,0 +1,4 @@
+#[plugin_api::interface]
+struct Sums;
+
+fn main() {}

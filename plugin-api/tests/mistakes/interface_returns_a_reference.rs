@@ -1,0 +1,6 @@
+#[plugin_api::interface]
+trait Words {
+    fn first(&self) -> &str;
+}
+
+fn main() {}

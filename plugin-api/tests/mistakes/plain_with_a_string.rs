@@ -1,0 +1,7 @@
+#[plugin_api::data(plain)]
+struct Named {
+    name: String,
+    at: u64,
+}
+
+fn main() {}
