@@ -6,10 +6,9 @@
 use super::{
     Arc, Gate, NonNull, Ordering, PhantomData, Tenant,
     pin::{Pin, since_epoch},
+    sync::{Instant, RwLockReadGuard},
     unpin,
 };
-use parking_lot::RwLockReadGuard;
-use std::time::Instant;
 
 /// One caller's right to be inside. It stays on its thread.
 pub(crate) struct Lease<'gate, T: Tenant> {

@@ -59,28 +59,26 @@ mod lease;
 mod owned;
 mod passing;
 mod pin;
+mod sync;
 mod tally;
-#[cfg(test)]
+#[cfg(all(test, not(modelled)))]
 mod tests;
 
-use fence::Fences;
+pub(crate) use fence::Fences;
 pub(crate) use latency::Latency;
 use lease::Way;
 pub(crate) use lease::{Call, Knot, Lease};
 use owned::{HeldBack, Register};
 pub(crate) use owned::{Owned, Within, is_inside_any};
-use parking_lot::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 pub(crate) use pin::Inside;
 use pin::{Pin, Pins};
 use std::{
     marker::PhantomData,
     ptr::{self, NonNull},
-    sync::{
-        Arc,
-        atomic::{AtomicPtr, AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
+use sync::{AtomicPtr, Instant, Mutex, MutexGuard, Ordering, RwLock, RwLockWriteGuard};
 pub(crate) use tally::{Failure, Numbers, Tally};
 
 /// Leases on one gate that a thread may hold inside one another.
@@ -134,11 +132,10 @@ impl<T: Tenant> Gate<T> {
         Gate::with_fences(Fences::of_this_process())
     }
 
-    fn with_fences(fences: Fences) -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
+    pub(crate) fn with_fences(fences: Fences) -> Self {
         Gate {
             bias: AtomicPtr::new(ptr::null_mut()),
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: sync::next_gate(),
             fences,
             current: AtomicPtr::new(ptr::null_mut()),
             door: RwLock::new(()),
@@ -245,7 +242,7 @@ impl<T: Tenant> Gate<T> {
         note.by_the_door.store(true, Ordering::Relaxed);
         note.entered.store(entered + 1, Ordering::Release);
         // Both sides in full: by the door, time is no matter.
-        std::sync::atomic::fence(Ordering::SeqCst);
+        sync::fence(Ordering::SeqCst);
         match NonNull::new(self.current.load(Ordering::Acquire)) {
             Some(tenant) => Ok(self.lease(tenant, pin, way(door), since)),
             None => {
@@ -312,7 +309,7 @@ impl<T: Tenant> Gate<T> {
             if Instant::now() + pause >= deadline {
                 return Err(self.inside());
             }
-            std::thread::sleep(pause);
+            sync::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
         }
     }
@@ -391,9 +388,9 @@ fn wait_for(pins: &[(u64, Arc<Pin>)], deadline: Instant) -> bool {
             }
             // Never a yield: under load it gives a whole slice away.
             if now - began < SPIN {
-                std::hint::spin_loop();
+                sync::spin_loop();
             } else {
-                std::thread::sleep(NAP);
+                sync::sleep(NAP);
             }
         }
     }
