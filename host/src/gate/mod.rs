@@ -34,7 +34,8 @@
 //!    does with the tenant.
 //! 3. *By the door.* The caller holds the read side before it reads `current`, and marks its pin `by_the_door`; a swap
 //!    does not wait for such pins, since it will have the write side.
-//! 4. *Replace.* The new tenant is stored to `bias` and `current`; after the fence every pin's `entered` is noted. A lease
+//! 4. *Replace.* The bias is left, the new tenant is stored to `current`, then to `bias`: so a thread that has found it by
+//!    the door or nested does not find the old one by its pin. After the fence every pin's `entered` is noted. A lease
 //!    that begins later finds the new tenant; one that began before has ended when `exited` has come up to that number.
 //!    By the door the same fences stand between the pin's store and the load of `current`. The number may be that of a
 //!    lease on the new tenant already: then the old one is waited for longer than need be.
@@ -342,6 +343,8 @@ impl<T: Tenant> Gate<T> {
             .as_ref()
             .map_or(ptr::null_mut(), |tenant| Arc::as_ptr(tenant).cast_mut());
         let before = std::mem::replace(&mut *place, tenant);
+        // First of all null: whoever has found the new tenant in `current` must not find the old one here.
+        self.bias.store(ptr::null_mut(), Ordering::SeqCst);
         self.current.store(pointer, Ordering::SeqCst);
         self.bias.store(pointer, Ordering::SeqCst);
         before
