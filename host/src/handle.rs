@@ -175,7 +175,7 @@ impl Passage {
         interpose::visit();
         let call = self.call(method, exclusive);
         let gate = &self.line.slot.gate;
-        let passed = gate.pass(&self.limit, call, |generation| {
+        let passed = gate.pass(self.limit, call, |generation| {
             let instance = &generation.instance;
             let Some(table) = instance.tables().find(self.line.place) else {
                 return Err(self.offered_no_more());

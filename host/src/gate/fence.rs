@@ -4,10 +4,10 @@
 //! all the work can be put on the one (`membarrier` makes every other thread of the process pass a fence), the many
 //! keep but a compiler fence. Where the system does not offer that, both sides fence in full.
 
-use std::sync::{
-    OnceLock,
-    atomic::{Ordering, compiler_fence, fence},
-};
+use super::sync::{Ordering, fence};
+#[cfg(modelled)]
+use crate::sync::membarrier;
+use std::sync::{OnceLock, atomic::compiler_fence};
 
 /// Who bears the cost of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,7 @@ fn in_full() {
     fence(Ordering::SeqCst);
 }
 
+#[cfg(not(modelled))]
 #[expect(unsafe_code, reason = "system calls that no safe crate offers")]
 mod membarrier {
     use std::ffi::c_long;

@@ -57,11 +57,6 @@ impl Latency {
         Duration::from_nanos(self.longest)
     }
 
-    /// The upper ends of the buckets in nanoseconds, each with its calls.
-    pub(crate) fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        (0..).map(end).zip(self.buckets.iter().copied())
-    }
-
     pub(super) fn count_in(&mut self, took: Duration, calls: u64) {
         let nanos = nanos(took);
         self.buckets[bucket(nanos)] += calls;

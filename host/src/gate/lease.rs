@@ -6,10 +6,10 @@
 use super::{
     Arc, Gate, NonNull, Ordering, PhantomData, Tenant,
     pin::{Pin, since_epoch},
+    sync::{Instant, RwLockReadGuard},
     unpin,
 };
-use parking_lot::RwLockReadGuard;
-use std::{cell::Cell, time::Instant};
+use std::cell::Cell;
 
 /// One caller's right to be inside. It stays on its thread.
 pub(crate) struct Lease<'gate, T: Tenant> {

@@ -14,8 +14,10 @@
 //!    those further out, and they wait for this one.
 //! 3. A lease lets go of the tenant first, and of its entry then.
 
-use super::{Gate, Inside, Refusal, Tenant, pin};
-use parking_lot::{Condvar, Mutex};
+use super::{
+    Gate, Inside, Refusal, Tenant, pin,
+    sync::{Condvar, Instant, Mutex, thread_local},
+};
 use std::{
     cell::RefCell,
     collections::BTreeMap,
@@ -23,7 +25,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 /// Pending calls that may be inside one another.
@@ -321,5 +322,5 @@ impl Drop for Began {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(modelled)))]
 mod tests;

@@ -19,7 +19,7 @@ impl<T: Tenant> Gate<T> {
     #[inline(always)]
     pub(crate) fn pass<R, F: FnOnce(&T) -> R>(
         &self,
-        limit: &Duration,
+        limit: Duration,
         call: Call,
         work: F,
     ) -> Result<R, Refusal> {
@@ -30,7 +30,7 @@ impl<T: Tenant> Gate<T> {
             Err(work) => {
                 // Not by value, so that the result of the quick way can stay in a register.
                 let mut result = None;
-                self.pass_slowly(*limit, call, work, &mut result)?;
+                self.pass_slowly(limit, call, work, &mut result)?;
                 result.ok_or(Refusal::Vacant)
             }
         }

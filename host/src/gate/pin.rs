@@ -6,17 +6,14 @@
 
 use super::{
     lease::Call,
+    sync::{AtomicBool, AtomicU32, AtomicU64, Instant, Mutex, Ordering, thread_local},
     tally::{Counts, Failure, Numbers, Tally},
 };
-use parking_lot::Mutex;
 use std::{
     cell::{Cell, RefCell},
     ptr::{self, NonNull},
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
 };
 
 /// Of short calls at full speed, one in so many is timed.
@@ -260,7 +257,7 @@ thread_local! {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        SHORTCUT.set(NOWHERE);
+        let _gone_already = SHORTCUT.try_with(|shortcut| shortcut.set(NOWHERE));
         for owned in self.0.get_mut().pins.drain(..) {
             match owned.list.upgrade() {
                 Some(list) => list.remove(&owned.pin),
@@ -299,7 +296,7 @@ pub(super) fn is_inside(gate: usize) -> bool {
 /// The calling thread's pin on the gate with this id, if it has one.
 #[inline(always)]
 pub(super) fn own(gate: usize) -> Option<NonNull<Pin>> {
-    let shortcut = SHORTCUT.get();
+    let shortcut = SHORTCUT.with(Cell::get);
     if gate < shortcut.length {
         find(shortcut, gate)
     } else {
@@ -325,10 +322,11 @@ pub(super) fn make(gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, bool) {
         }
         own.places[gate] = &raw const *owned.pin;
         own.pins.push(owned);
-        SHORTCUT.set(Shortcut {
+        let shown = Shortcut {
             pins: own.places.as_ptr(),
             length: own.places.len(),
-        });
+        };
+        SHORTCUT.with(|shortcut| shortcut.set(shown));
     });
     (pin, kept.is_ok())
 }

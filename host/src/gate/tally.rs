@@ -9,15 +9,9 @@
 use super::{
     latency::{Latency, OwnLatency},
     pin::Pin,
+    sync::{AtomicU64, Mutex, Ordering},
 };
-use parking_lot::Mutex;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// The numbers of the calls into one tenant.
 #[derive(Default)]

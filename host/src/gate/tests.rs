@@ -396,7 +396,7 @@ const SET: Call = Call {
 
 /// The tenant's number, asked on the way of most calls.
 fn passed(gate: &Gate<Numbered>) -> Result<u64, Refusal> {
-    gate.pass(&SOON, ADD, Numbered::number)
+    gate.pass(SOON, ADD, Numbered::number)
 }
 
 #[test]
@@ -410,7 +410,7 @@ fn a_call_without_a_lease_holds_a_swap_up_and_is_named() {
             while inside.pins.all().iter().all(|pin| pin.stands_for() == 1) {
                 passed(&inside).expect("open");
             }
-            inside.pass(&SOON, ADD, |_| {
+            inside.pass(SOON, ADD, |_| {
                 entered.send(()).expect("the test waits");
                 let _ = wait.recv();
             })
@@ -447,12 +447,12 @@ fn a_call_without_a_lease_waits_at_a_closed_gate_and_is_refused_in_time() {
 fn knots_are_found_whichever_way_a_call_goes() {
     for gate in gates_on(1) {
         for _ in 0..100 {
-            let nested = gate.pass(&SOON, ADD, |_| passed(&gate));
+            let nested = gate.pass(SOON, ADD, |_| passed(&gate));
             assert_eq!(nested, Ok(Ok(1)));
-            let nested = gate.pass(&SOON, ADD, |_| gate.pass(&SOON, SET, |_| ()));
+            let nested = gate.pass(SOON, ADD, |_| gate.pass(SOON, SET, |_| ()));
             let knot = Refusal::Knot(Knot::ExclusiveUnderShared);
             assert_eq!(nested, Ok(Err(knot)));
-            let nested = gate.pass(&SOON, SET, |_| passed(&gate));
+            let nested = gate.pass(SOON, SET, |_| passed(&gate));
             let knot = Refusal::Knot(Knot::UnderExclusive);
             assert_eq!(nested, Ok(Err(knot)));
         }
@@ -478,9 +478,9 @@ fn every_call_is_counted_once_for_the_tenant_that_it_entered() {
                         } else if call % 3 == 1 {
                             // Turns back, and comes again.
                             drop(gate.enter(LONG).expect("open"));
-                            gate.pass(&LONG, ADD, Numbered::number).expect("open")
+                            gate.pass(LONG, ADD, Numbered::number).expect("open")
                         } else {
-                            gate.pass(&LONG, ADD, Numbered::number).expect("open")
+                            gate.pass(LONG, ADD, Numbered::number).expect("open")
                         };
                         entered[number as usize] += 1;
                         if call == CALLS / 2 {
@@ -521,7 +521,7 @@ fn every_call_is_counted_once_for_the_tenant_that_it_entered() {
 fn failures_are_counted_and_calls_inside_are_seen() {
     for gate in gates_on(1) {
         let tally = gate.tenant().expect("there is one").2.clone();
-        gate.pass(&SOON, ADD, |tenant| {
+        gate.pass(SOON, ADD, |tenant| {
             gate.count_failure(tenant, Failure::Panic);
             let nested = gate.enter(SOON).expect("nested");
             nested.is_a_call();
@@ -542,7 +542,7 @@ fn long_calls_are_all_timed() {
         let while_long = |calls: u32| {
             for _ in 0..calls {
                 let until = Instant::now() + Duration::from_micros(20);
-                gate.pass(&SOON, ADD, |_| while Instant::now() < until {})
+                gate.pass(SOON, ADD, |_| while Instant::now() < until {})
                     .expect("open");
             }
         };

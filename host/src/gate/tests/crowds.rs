@@ -8,7 +8,7 @@ fn descend(gates: &[Arc<Gate<Numbered>>], depth: usize, numbers: &mut Vec<u64>) 
         return;
     }
     let gate = &gates[depth % gates.len()];
-    gate.pass(&LONG, ADD, |tenant| {
+    gate.pass(LONG, ADD, |tenant| {
         numbers.push(tenant.number());
         descend(gates, depth - 1, numbers);
         assert!(!tenant.1.load(Ordering::SeqCst), "it is gone");

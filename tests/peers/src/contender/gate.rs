@@ -64,7 +64,7 @@ pub(crate) fn open(adder: Arc<Adder>) -> Gate<Numbered> {
 /// Goes through the gate to do this.
 #[inline(always)]
 pub(crate) fn pass<R>(gate: &Gate<Numbered>, inside: impl FnOnce(Add) -> R) -> R {
-    match gate.pass(&LIMIT, CALL, move |tenant| inside(tenant.add)) {
+    match gate.pass(LIMIT, CALL, move |tenant| inside(tenant.add)) {
         Ok(result) => result,
         Err(refusal) => panic!("the gate opens in time: {refusal:?}"),
     }

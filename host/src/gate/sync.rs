@@ -1,0 +1,32 @@
+//! What the gate is built on: locks, atomics, fences, threads' own places, and the clock.
+//!
+//! A model checker has its own of each, and goes through the orders in which they can be used: `tests/models` builds these
+//! very sources with `cfg(modelled)`, and says in its `sync.rs` what stands for what. Everywhere else they are the real
+//! ones, and nothing stands in between.
+
+#[cfg(not(modelled))]
+pub(super) use self::numbers::next_gate;
+#[cfg(modelled)]
+pub(super) use crate::sync::*;
+#[cfg(not(modelled))]
+pub(super) use {
+    parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    std::{
+        hint::spin_loop,
+        sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
+        thread::sleep,
+        thread_local,
+        time::Instant,
+    },
+};
+
+#[cfg(not(modelled))]
+mod numbers {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A number that no gate has had.
+    pub(in super::super) fn next_gate() -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+}
