@@ -8,18 +8,21 @@
 use crate::{
     context::Context,
     contract::{
-        Answer, FORMAT_JSON, Fault, FaultKind, HostServicesBox, PluginObject, PluginObject_TO,
-        PluginObjectBox,
+        Answer, FORMAT_JSON, Fault, FaultKind, HostServicesBox, PendingBox, PluginObject,
+        PluginObject_TO, PluginObjectBox, TaskBox,
     },
     guard::{drop_guarded, guard, hook, unhook},
     logging,
     manifest::{Decimal, Encoding},
+    pending::{self, Work},
     state::State,
+    task::Task,
 };
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RSlice, RVec},
 };
+use std::sync::Arc;
 
 /// What [`plugin`](macro@crate::plugin) implements for the author's type.
 pub trait Plugin: Sized + Send + Sync + 'static {
@@ -53,6 +56,16 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         method: u32,
         arguments: &[u8],
     ) -> Result<Vec<u8>, Fault>;
+
+    /// Begins the `async` method with this number; the arguments are read before it returns.
+    fn begin(
+        _plugin: Arc<Self>,
+        _context: Context,
+        method: u32,
+        _arguments: &[u8],
+    ) -> Result<Work, Fault> {
+        Err(not_async(method))
+    }
 }
 
 /// What becomes of a plugin's value at a swap.
@@ -150,13 +163,21 @@ pub fn unknown_method(method: u32, exclusive: bool) -> Fault {
     )
 }
 
+/// The fault for a method's number that is begun, and is not that of an `async` method.
+pub fn not_async(method: u32) -> Fault {
+    Fault::new(
+        FaultKind::UNKNOWN_METHOD,
+        format!("there is no `async` method with number {method}"),
+    )
+}
+
 /// Makes the plugin: the function behind the root module's `create`.
 pub(crate) extern "C" fn create<P: Plugin>(services: HostServicesBox) -> Answer<PluginObjectBox> {
     let context = Context::of(services);
     let mut adapter = Adapter::<P>::open(context);
     match guard(|| P::create(&adapter.context)) {
         Ok(value) => {
-            adapter.value = Some(value);
+            adapter.value = Some(Arc::new(value));
             RResult::ROk(PluginObject_TO::from_value(adapter, TD_Opaque))
         }
         Err(fault) => RResult::RErr(fault),
@@ -164,7 +185,8 @@ pub(crate) extern "C" fn create<P: Plugin>(services: HostServicesBox) -> Answer<
 }
 
 struct Adapter<P: Plugin> {
-    value: Option<P>,
+    /// Each pending call has a share in it.
+    value: Option<Arc<P>>,
     context: Context,
     open: bool,
 }
@@ -178,6 +200,18 @@ impl<P: Plugin> Adapter<P> {
             context,
             open: true,
         }
+    }
+
+    /// The value, for one who has it alone: no call is pending.
+    fn alone(&mut self) -> Result<(&mut P, &Context), Fault> {
+        let value = self.value.as_mut().ok_or_else(retired)?;
+        let value = Arc::get_mut(value).ok_or_else(|| {
+            Fault::new(
+                FaultKind::BUSY,
+                "a pending call has a share in the plugin; it was not executed",
+            )
+        })?;
+        Ok((value, &self.context))
     }
 
     /// Drops the author's value, then lets go of the services.
@@ -237,14 +271,14 @@ impl<P: Plugin> PluginObject for Adapter<P> {
     ) -> Answer<RVec<u8>> {
         answer(guard(|| {
             check(format)?;
-            let value = self.value.as_mut().ok_or_else(retired)?;
-            value.call_exclusive(&self.context, method, arguments.as_slice())
+            let (value, context) = self.alone()?;
+            value.call_exclusive(context, method, arguments.as_slice())
         }))
     }
 
     fn snapshot(&self, schema: u32) -> Answer<RVec<u8>> {
         answer(guard(|| {
-            let value = self.value.as_ref().ok_or_else(retired)?;
+            let value = self.value.as_deref().ok_or_else(retired)?;
             P::Keeping::snapshot(value, schema)
         }))
     }
@@ -252,7 +286,7 @@ impl<P: Plugin> PluginObject for Adapter<P> {
     fn restore(&mut self, schema: u32, snapshot: RSlice<'_, u8>) -> Answer<()> {
         let restored = guard(|| P::Keeping::restore(schema, snapshot.as_slice()));
         let outcome = match restored {
-            Ok(value) if self.open => drop_guarded(self.value.replace(value)),
+            Ok(value) if self.open => drop_guarded(self.value.replace(Arc::new(value))),
             Ok(value) => drop_guarded(value).and(Err(retired())),
             // Of no further use, so the old value goes as well.
             Err(fault) => drop_guarded(self.value.take()).and(Err(fault)),
@@ -262,13 +296,30 @@ impl<P: Plugin> PluginObject for Adapter<P> {
 
     fn attach(&mut self) -> Answer<()> {
         answer(guard(|| {
-            let value = self.value.as_mut().ok_or_else(retired)?;
-            value.attach(&self.context)
+            let (value, context) = self.alone()?;
+            value.attach(context)
         }))
     }
 
     fn retire(&mut self) -> Answer<()> {
         answer(self.close())
+    }
+
+    fn begin(
+        &self,
+        method: u32,
+        format: u32,
+        arguments: RSlice<'_, u8>,
+        task: TaskBox,
+    ) -> Answer<PendingBox> {
+        let task = Task::new(task);
+        answer(guard(|| {
+            check(format)?;
+            let value = self.value.as_ref().ok_or_else(retired)?;
+            let context = self.context.with_task(&task);
+            let work = P::begin(Arc::clone(value), context, method, arguments.as_slice())?;
+            Ok(pending::object(work, &task))
+        }))
     }
 }
 

@@ -64,12 +64,14 @@ mod data;
 mod export;
 mod job;
 mod logging;
+mod pending;
 mod result;
 mod state;
+mod task;
 #[cfg(test)]
 mod testing;
 
-pub use context::{CallError, Context, Timer};
+pub use context::{AsyncCall, CallError, Context, Timer};
 pub use contract::FaultKind;
 pub use job::Job;
 pub use plugin_api_macros::{data, plugin, state};
@@ -85,10 +87,13 @@ pub use tracing::{
 /// What the attributes' output is written in; it may change with any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::adapter::{Beginning, Plugin, Stateful, Stateless, begin, unknown_method};
+    pub use crate::adapter::{
+        Beginning, Plugin, Stateful, Stateless, begin, not_async, unknown_method,
+    };
     pub use crate::arguments::{Argument, Signature, read};
     pub use crate::data::field;
     pub use crate::export::{LibHeader, PANIC_ABORT, PANIC_UNWIND, header, parts};
+    pub use crate::pending::{Work, work};
     pub use crate::result::{Reason, Returned, refused, written};
     pub use crate::state::{
         Outcome, load_current, load_older, no_downgrade, no_migrate, save_current, save_older,

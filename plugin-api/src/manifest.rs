@@ -96,6 +96,9 @@ pub struct Method {
     /// Whether it can refuse (returns a `Result`).
     #[serde(default)]
     pub fallible: bool,
+    /// Whether it is `async`: begun, and polled to its end.
+    #[serde(default)]
+    pub r#async: bool,
 }
 
 impl Method {
@@ -112,7 +115,8 @@ impl Method {
             (false, returns) => format!(" -> {returns}"),
             (true, returns) => format!(" -> Result<{returns}>"),
         };
-        format!("{}({}){returns}", self.name, arguments.join(", "))
+        let r#async = if self.r#async { "async " } else { "" };
+        format!("{async}{}({}){returns}", self.name, arguments.join(", "))
     }
 }
 
@@ -249,6 +253,7 @@ mod tests {
             }],
             returns: "u64".into(),
             fallible: true,
+            r#async: false,
         };
         assert_eq!(method.signature(), "add(by: u64) -> Result<u64>");
     }
