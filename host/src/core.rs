@@ -2,19 +2,22 @@
 
 use crate::{
     announce::Announcer,
+    async_call::AsyncCall,
     clock::Clock,
     config::Config,
     desk::{Switchboard, Turn},
+    driver,
     error::CallError,
     event::Happening,
     foreign::{instance::Unanswered, interpose},
-    gate::{self, DEEPEST, Knot, Refusal},
+    gate::{self, DEEPEST, Knot, Refusal, Within},
     generation::Generation,
     host::Reply,
     report::Standing,
     slot::{self, Slot},
     store::Store,
     sweeper::Sweeper,
+    task::Calling,
     workers::Workers,
 };
 use parking_lot::{Mutex, RwLock};
@@ -23,7 +26,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -31,6 +34,8 @@ use std::{
 
 /// What the parts of one running host share.
 pub(crate) struct Core {
+    /// Itself, for what may outlive it.
+    pub(crate) itself: Weak<Core>,
     /// What an operator has set.
     pub(crate) config: Config,
     /// What is kept on disk.
@@ -92,33 +97,19 @@ impl Core {
         interpose::visit();
         // Calls that running calls make are part of those, which a shutdown waits for.
         if self.shutting_down.load(Ordering::Acquire) && !gate::is_inside_any() {
-            return Err(CallError::NotServing(
-                "the host is shutting down".to_owned(),
-            ));
+            return Err(shutting_down());
         }
         let slot = self.slot(plugin).ok_or_else(|| CallError::UnknownPlugin {
             plugin: plugin.to_owned(),
         })?;
-        let lease = slot.gate.enter(limit).map_err(|refusal| match refusal {
-            Refusal::Vacant => vacant(&slot),
-            Refusal::TooDeep => CallError::Failed(format!(
-                "{DEEPEST} calls into \"{plugin}\" are inside one another on this thread, and the next may overflow its \
-                 stack; `{method}` was not executed; do plugins call each other in a circle?"
-            )),
-            Refusal::OutOfTime => CallError::Busy(format!(
-                "plugin \"{plugin}\" was closed for all of {}; the call was not executed",
-                humantime::format_duration(limit)
-            )),
-        })?;
+        let lease = slot
+            .gate
+            .enter(limit)
+            .map_err(|refusal| not_let_in(&slot, method, refusal, limit))?;
         let generation = lease.tenant();
-        let (number, exclusive) =
-            generation
-                .method(method)
-                .ok_or_else(|| CallError::UnknownMethod {
-                    plugin: plugin.to_owned(),
-                    method: method.to_owned(),
-                    offered: signatures(generation),
-                })?;
+        let (number, exclusive) = generation
+            .method(method)
+            .ok_or_else(|| unknown_method(generation, method))?;
         lease.note_method(number, exclusive).map_err(|knot| {
             CallError::Failed(match knot {
                 Knot::UnderExclusive => format!(
@@ -131,7 +122,17 @@ impl Core {
                 ),
             })
         })?;
+        if generation.is_async(number) {
+            drop(lease);
+            return self.call_and_wait(plugin, method, arguments);
+        }
         let answered = if exclusive {
+            if Within::current().holds(&slot.gate, generation) {
+                return Err(CallError::Failed(format!(
+                    "`{method}` is `&mut self` and would wait for ever: a pending call of \"{plugin}\" waits for it; it \
+                     was not executed"
+                )));
+            }
             if generation.snapshot_is_stuck() {
                 return Err(CallError::NotServing(format!(
                     "`{method}` is `&mut self`, and a snapshot of \"{plugin}\" has not returned; it was not executed"
@@ -163,6 +164,23 @@ impl Core {
                 Err(CallError::from_fault(&fault.0))
             }
         }
+    }
+
+    /// Calls an `async` method on this thread.
+    #[cold]
+    fn call_and_wait(
+        &self,
+        plugin: &str,
+        method: &str,
+        arguments: &[u8],
+    ) -> Result<Reply, CallError> {
+        let call = AsyncCall {
+            plugin: plugin.to_owned(),
+            method: method.to_owned(),
+            arguments: arguments.to_vec(),
+            within: Within::current(),
+        };
+        driver::drive(call.run(Weak::clone(&self.itself)))
     }
 
     /// Notes an ignored file, and says so once.
@@ -224,6 +242,58 @@ impl Switchboard for Core {
 
     fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    fn call_async(
+        self: Arc<Self>,
+        plugin: String,
+        method: String,
+        arguments: Vec<u8>,
+        within: Within,
+    ) -> Calling {
+        let call = AsyncCall {
+            plugin,
+            method,
+            arguments,
+            within,
+        };
+        let answer = call.run(Weak::clone(&self.itself));
+        Box::pin(async move { answer.await.map(|reply| reply.result) })
+    }
+}
+
+/// Why a new call is turned away at the end.
+pub(crate) fn shutting_down() -> CallError {
+    CallError::NotServing("the host is shutting down".to_owned())
+}
+
+/// Why a call was not let in at the gate.
+pub(crate) fn not_let_in(
+    slot: &Slot,
+    method: &str,
+    refusal: Refusal,
+    limit: Duration,
+) -> CallError {
+    let plugin = &slot.name;
+    match refusal {
+        Refusal::Vacant => vacant(slot),
+        Refusal::TooDeep => CallError::Failed(format!(
+            "{DEEPEST} calls into \"{plugin}\" are inside one another, and the next may overflow the stack; `{method}` was \
+             not executed; do plugins call each other in a circle?"
+        )),
+        Refusal::OutOfTime => CallError::Busy(format!(
+            "plugin \"{plugin}\" was closed for all of {}; the call was not executed",
+            humantime::format_duration(limit)
+        )),
+    }
+}
+
+/// Why a method cannot be called.
+pub(crate) fn unknown_method(generation: &Generation, method: &str) -> CallError {
+    CallError::UnknownMethod {
+        plugin: generation.life.plugin.to_string(),
+        method: method.to_owned(),
+        offered: signatures(generation),
     }
 }
 

@@ -6,7 +6,9 @@
 #[cfg(test)]
 mod tests;
 
-use crate::{clock::Clock, error::CallError, foreign::interpose, hand};
+use crate::{
+    clock::Clock, error::CallError, foreign::interpose, gate::Within, hand, task::Calling,
+};
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RSlice, RStr, RVec},
@@ -49,6 +51,14 @@ pub(crate) trait Switchboard: Send + Sync {
     );
     /// The host's timers.
     fn clock(&self) -> &Clock;
+    /// Calls a plugin's method by name for a pending call, the innermost of `within`.
+    fn call_async(
+        self: Arc<Self>,
+        plugin: String,
+        method: String,
+        arguments: Vec<u8>,
+        within: Within,
+    ) -> Calling;
 }
 
 /// A timer's turn: as long as there is one, the timer has no other, so that one that is slower than its period keeps no

@@ -56,7 +56,7 @@ mod pin;
 mod tests;
 
 use fence::Fences;
-use owned::Register;
+use owned::{HeldBack, Register};
 pub(crate) use owned::{Owned, Within, is_inside_any};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) use pin::Inside;

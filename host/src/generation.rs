@@ -5,6 +5,7 @@ use crate::{
     desk::Desk,
     foreign::instance::{Candidate, Instance, Locking},
     gate::Tenant,
+    pending::PendingCalls,
     steps::watch::StagedCopy,
 };
 use plugin_api::manifest::Manifest;
@@ -45,6 +46,8 @@ pub(crate) struct Generation {
     pub(crate) instance: Instance,
     /// When it began to serve: milliseconds since 1970.
     pub(crate) since: AtomicU64,
+    /// The calls that are pending in it.
+    pub(crate) pending: PendingCalls,
     methods: HashMap<String, u32>,
     tainted: AtomicBool,
     snapshot_is_stuck: AtomicBool,
@@ -68,6 +71,7 @@ impl Generation {
         Generation {
             instance: candidate.into_instance(lock),
             since: AtomicU64::new(0),
+            pending: PendingCalls::default(),
             methods: methods
                 .iter()
                 .zip(0..)
@@ -84,6 +88,12 @@ impl Generation {
         let number = *self.methods.get(name)?;
         let method = self.life.manifest.methods.get(number as usize)?;
         Some((number, method.exclusive))
+    }
+
+    /// Whether the method with this number is `async`.
+    pub(crate) fn is_async(&self, number: u32) -> bool {
+        let method = self.life.manifest.methods.get(number as usize);
+        method.is_some_and(|method| method.r#async)
     }
 
     /// The name of the method with this number.

@@ -214,6 +214,11 @@ impl<T: Tenant> Owned<T> {
         &self.within
     }
 
+    /// Its number: no two leases on a gate have the same.
+    pub(crate) fn number(&self) -> u64 {
+        self.place.number
+    }
+
     /// Notes which method is called, for those who ask who is inside.
     pub(crate) fn note_method(&self, method: u32) {
         let mut book = self.place.register.book.lock();
@@ -257,7 +262,7 @@ thread_local! {
 
 /// Whether the calling thread holds any lease, on any gate, or runs something within a pending call.
 pub(crate) fn is_inside_any() -> bool {
-    pin::is_inside_any() || Within::current().0.is_some()
+    pin::is_inside_any() || Within::current().is_some()
 }
 
 impl Within {
@@ -274,6 +279,11 @@ impl Within {
             before: before.unwrap_or_default(),
             _on_this_thread: PhantomData,
         }
+    }
+
+    /// Whether there are any.
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Whether one of these is inside of this tenant.

@@ -19,7 +19,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// The header with the version that answered.
 pub(crate) const VERSION_HEADER: HeaderName = HeaderName::from_static("x-plugin-version");
@@ -32,6 +32,8 @@ pub(crate) struct Calls {
     host: Host,
     timeout: Duration,
     max_body: usize,
+    /// Calls of `async` methods that may be pending.
+    pending: Arc<Semaphore>,
     refusing: Arc<AtomicBool>,
 }
 
@@ -42,6 +44,7 @@ impl Calls {
             host,
             timeout: config.timeout,
             max_body: usize::try_from(config.max_body).unwrap_or(usize::MAX),
+            pending: Arc::new(Semaphore::new(config.queue)),
             refusing: Arc::default(),
         }
     }
@@ -53,6 +56,27 @@ impl Calls {
 
     fn is_refusing(&self) -> bool {
         self.refusing.load(Ordering::Relaxed)
+    }
+
+    /// Begins an `async` method, which takes no thread while it is pending.
+    fn begin(
+        &self,
+        plugin: &str,
+        method: &str,
+        arguments: &[u8],
+        answer: impl FnOnce(Result<Reply, CallError>) + Send + 'static,
+    ) -> Result<(), CallError> {
+        let place = Arc::clone(&self.pending)
+            .try_acquire_owned()
+            .map_err(|_full| {
+                CallError::Busy("too many calls are pending; this one was not executed".to_owned())
+            })?;
+        let call = self.host.call_async(plugin, method, arguments);
+        tokio::spawn(async move {
+            answer(call.await);
+            drop(place);
+        });
+        Ok(())
     }
 
     /// The routes.
@@ -93,10 +117,12 @@ async fn call(
     let whither = format!("{plugin}.{method}");
     // The receiver may be gone by then: a client who left.
     let answer = Box::new(move |result| drop(answer.send(result)));
-    calls
-        .host
-        .call_queued(plugin, method, arguments, answer)
-        .map_err(|error| not_queued(&error))?;
+    let begun = if calls.host.is_async(&plugin, &method) {
+        calls.begin(&plugin, &method, &arguments, answer)
+    } else {
+        calls.host.call_queued(plugin, method, arguments, answer)
+    };
+    begun.map_err(|error| not_queued(&error))?;
     match tokio::time::timeout(calls.timeout, answered).await {
         Ok(Ok(Ok(reply))) => Ok(result(reply)),
         Ok(Ok(Err(error))) => Err(refusal(&error)),
@@ -139,7 +165,7 @@ fn refusal(error: &CallError) -> Refusal {
         CallError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         CallError::Panicked(_) | CallError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         CallError::NotServing(_) | CallError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
-        CallError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+        CallError::TimedOut(_) | CallError::Cancelled(_) => StatusCode::GATEWAY_TIMEOUT,
     };
     let refusal = Refusal::new(status, error.kind(), error.to_string());
     match error {
