@@ -51,7 +51,8 @@ pub struct CallConfig {
     pub timeout: Duration,
     /// `threads`: threads that run calls. Default twice the processors, at least 4.
     pub threads: usize,
-    /// `queue`: calls that may wait for a thread before further ones are answered 429. Default 1024.
+    /// `queue`: calls that may wait for a thread, and calls of `async` methods that may be pending over HTTP, before
+    /// further ones are answered 429. Default 1024.
     pub queue: usize,
 }
 

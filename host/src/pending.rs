@@ -12,6 +12,7 @@
 //! *waiting* has it alone, and polls it or drops it, inside its lease.
 
 use crate::{
+    clock::Clock,
     desk::Switchboard,
     error::CallError,
     foreign::{
@@ -20,6 +21,7 @@ use crate::{
     },
     gate::Owned,
     generation::Generation,
+    hand::{CallsOut, Hand},
     host::Reply,
     task::Task,
 };
@@ -29,6 +31,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// How often a call is polled in a row because what it has just asked for is there at once.
@@ -93,7 +96,7 @@ impl Pending {
         method: u32,
         arguments: &[u8],
         host: &Weak<dyn Switchboard>,
-        clock: crate::clock::Clock,
+        clock: Clock,
     ) -> Result<Awaited, CallError> {
         lease.note_method(method);
         let task = Task::new(Weak::clone(host), clock, lease.within().clone());
@@ -116,17 +119,22 @@ impl Pending {
         Ok(Awaited(pending))
     }
 
-    /// Takes it out of the plugin, at once or when the thread that is inside comes out. Its caller is told.
+    /// Takes it out of the plugin, and tells its caller.
     pub(crate) fn cancel(&self) {
+        let caller = self.task.poller();
+        self.take_out();
+        if let Some(caller) = caller {
+            caller.wake();
+        }
+    }
+
+    /// Takes it out of the plugin, at once or when the thread that is inside comes out.
+    fn take_out(&self) {
         let mut state = self.state.lock();
         match std::mem::replace(&mut *state, State::Cancelled) {
             State::Waiting(inside) => {
                 drop(state);
-                let caller = self.task.poller();
                 inside.leave(&self.task);
-                if let Some(caller) = caller {
-                    caller.wake();
-                }
             }
             State::Polled | State::ToBeCancelled => *state = State::ToBeCancelled,
             State::Ended => *state = State::Ended,
@@ -196,7 +204,7 @@ impl Future for Awaited {
 
 impl Drop for Awaited {
     fn drop(&mut self) {
-        self.0.cancel();
+        self.0.take_out();
     }
 }
 
@@ -218,11 +226,32 @@ impl PendingCalls {
         self.0.lock().is_empty()
     }
 
-    /// Cancels them all. Runs the plugin's code on this thread.
-    pub(crate) fn cancel(&self) {
+    fn all(&self) -> Vec<Arc<Pending>> {
         let all: Vec<Weak<Pending>> = self.0.lock().values().cloned().collect();
-        for pending in all.iter().filter_map(Weak::upgrade) {
-            pending.cancel();
-        }
+        all.iter().filter_map(Weak::upgrade).collect()
     }
+}
+
+/// Cancels all calls that are pending in a generation, if that can be done within `limit`: what they drop is their
+/// author's code, which may never return.
+pub(crate) fn cancel_all(generation: Arc<Generation>, limit: Duration) {
+    if generation.pending.is_empty() {
+        return;
+    }
+    let plugin = Arc::clone(&generation.life.plugin);
+    let cancel = move || {
+        let all = generation.pending.all();
+        all.iter().for_each(|pending| pending.cancel());
+    };
+    let stays = match Hand::new(&plugin) {
+        Err(error) => error.to_string(),
+        Ok(hand) => match hand.run(limit, CallsOut::Refused, cancel, |()| {}) {
+            Ok(()) => return,
+            Err(_stuck) => "dropping one has not returned".to_owned(),
+        },
+    };
+    tracing::warn!(
+        plugin = &*plugin,
+        "pending calls are not cancelled: {stays}"
+    );
 }

@@ -65,16 +65,15 @@ impl<T> Future for Promised<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::promise;
     use crate::driver::drive;
 
     #[test]
     fn a_promise_is_kept_or_broken() {
-        let (promise, promised) = promise();
+        let (promise, promised) = super::promise();
         let thread = std::thread::spawn(move || promise.keep(7));
         assert_eq!(drive(promised), Some(7));
         thread.join().expect("no panic");
-        let (promise, promised) = promise::<u8>();
+        let (promise, promised) = super::promise::<u8>();
         drop(promise);
         assert_eq!(drive(promised), None);
     }

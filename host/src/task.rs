@@ -98,24 +98,24 @@ impl Task {
         }
     }
 
-    /// Goes on with the calls that can go on. Says whether anything has ended that the plugin's side has not taken.
+    /// Goes on with the calls that can go on now; those that are woken meanwhile have their turn at the next poll. Says
+    /// whether anything has ended that the plugin's side has not taken.
     pub(crate) fn drive(self: &Arc<Self>) -> bool {
-        loop {
-            let next = {
-                let mut book = self.book.lock();
-                let Some(operation) = book.ready.pop_front() else {
-                    return !book.inbox.is_empty();
-                };
-                match book.under_way.get_mut(&operation) {
-                    Some(UnderWay::Call(calling)) => {
-                        calling.take().map(|calling| (operation, calling))
-                    }
-                    _ => None,
-                }
-            };
-            if let Some((operation, calling)) = next {
+        let turns = self.book.lock().ready.len();
+        for _ in 0..turns {
+            if let Some((operation, calling)) = self.next_ready() {
                 self.go_on(operation, calling);
             }
+        }
+        !self.book.lock().inbox.is_empty()
+    }
+
+    fn next_ready(&self) -> Option<(u64, Calling)> {
+        let mut book = self.book.lock();
+        let operation = book.ready.pop_front()?;
+        match book.under_way.get_mut(&operation) {
+            Some(UnderWay::Call(calling)) => calling.take().map(|calling| (operation, calling)),
+            _ => None,
         }
     }
 
@@ -288,3 +288,6 @@ impl TaskObject for Served {
         self.0.book.lock().inbox.pop_front().into()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,7 @@
 //! | state that changes its shape from one version to the next | [`state`](macro@state), [`State`] |
 //! | structs and enums as arguments and results | [`data`](macro@data) |
 //! | other plugins, timers, jobs, the clock, randomness | [`Context`] |
+//! | methods that wait without a thread: `async fn` | [`plugin`](macro@plugin), [`Context`] |
 //! | log records | [`info!`](macro@info) and its siblings, or the `tracing` and `log` crates as usual |
 //!
 //! # Limits

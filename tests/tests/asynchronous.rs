@@ -259,6 +259,22 @@ fn a_replaced_generation_lingers_until_its_pending_calls_have_ended() {
 }
 
 #[test]
+fn a_host_that_ends_cancels_what_is_pending_in_generations_that_linger() {
+    let mut scene = Scene::new(EXAMINER);
+    scene.config.plugins.each.drain_deadline = Duration::from_millis(50);
+    let host = scene.start();
+    scene.load(&host, &Artifact::of("relays"));
+    let mut call = begin(&host, "relays", "wait", "");
+    scene.load(&host, &Artifact::of("relays").build(1));
+    drop(host);
+    assert!(matches!(
+        poll(&mut call),
+        Poll::Ready(Err(CallError::Cancelled(_)))
+    ));
+    scene.wait_until_unmapped();
+}
+
+#[test]
 fn an_async_method_is_called_by_everyone() {
     let scene = Scene::new(EXAMINER);
     let host = scene.start();

@@ -10,7 +10,7 @@ use crate::{
     deadline,
     gate::{Closed, Inside, Leaving},
     generation::Generation,
-    hand::{CallsOut, Hand},
+    pending,
     slot::{self, Slot},
 };
 use anyhow::{Result, anyhow};
@@ -104,16 +104,7 @@ fn close(
     if closed.is_ok() || at_deadline == AtDeadline::LetThemBe || generation.pending.is_empty() {
         return closed;
     }
-    let cancel = move || generation.pending.cancel();
-    // What they drop is their author's code, which may never return.
-    let cancelled = Hand::new(&slot.name)
-        .map(|hand| hand.run(LEAVE, CallsOut::Refused, cancel, |_too_late| {}));
-    if let Err(error) = cancelled {
-        tracing::error!(
-            plugin = &*slot.name,
-            "pending calls stay: no thread to cancel them: {error}"
-        );
-    }
+    pending::cancel_all(generation, LEAVE);
     slot.gate.close(Instant::now() + LEAVE, patience)
 }
 
