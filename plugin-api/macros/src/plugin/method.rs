@@ -56,8 +56,8 @@ pub(super) fn method(
     if let (Some(r#async), Some(_)) = (&signature.asyncness, &receiver.mutability) {
         mistakes.at(
             r#async,
-            "a method that waits cannot keep all others out: write `async fn` with `&self`, or a plain `fn` with `&mut self` \
-             that the `async` one calls when it has what it waited for",
+            "a method that waits cannot keep all others out: write `async fn` with `&self`, and put what it changes behind a \
+             lock; or a plain `fn` with `&mut self`",
         );
     }
     let mut takes_context = false;
