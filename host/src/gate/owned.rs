@@ -73,6 +73,13 @@ impl Book {
         number
     }
 
+    /// Whether one of these is inside of this tenant of this gate, and has not ended.
+    fn has(&self, within: &Within, gate: usize, tenant: u64) -> bool {
+        within.links().any(|link| {
+            link.gate == gate && link.tenant == tenant && self.inside.contains_key(&link.lease)
+        })
+    }
+
     /// Says whether it was the last inside of its tenant.
     fn leave(&mut self, number: u64) -> bool {
         let Some(entry) = self.inside.remove(&number) else {
@@ -156,10 +163,7 @@ impl<T: Tenant> Gate<T> {
     /// Whether a call within these is inside of this tenant further out: it must not wait for itself. One that is inside
     /// of a tenant of before is not waited for.
     fn lets_in(&self, book: &Book, within: &Within, tenant: u64) -> bool {
-        let is_inside = |link: &Link| {
-            link.gate == self.id && link.tenant == tenant && book.inside.contains_key(&link.lease)
-        };
-        within.links().any(is_inside) || pin::is_inside(self.id)
+        book.has(within, self.id, tenant) || pin::is_inside(self.id)
     }
 }
 
@@ -312,10 +316,14 @@ impl Within {
         self.0.is_some()
     }
 
-    /// Whether one of these is inside of this tenant.
+    /// Whether one of these is inside of this tenant, and has not ended.
     pub(crate) fn holds<T: Tenant>(&self, gate: &Gate<T>, tenant: &T) -> bool {
-        self.links()
-            .any(|link| link.gate == gate.id && link.tenant == tenant.number())
+        self.is_some()
+            && gate
+                .register
+                .book
+                .lock()
+                .has(self, gate.id, tenant.number())
     }
 
     fn depth(&self) -> u32 {

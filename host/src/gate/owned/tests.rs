@@ -167,6 +167,8 @@ fn a_call_from_inside_is_not_held_back() {
     );
     let stale = outer.within().clone();
     drop(outer);
+    let tenant = gate.tenant().expect("there is one");
+    assert!(!stale.holds(&gate, &tenant), "it has ended");
     let again = entered_within(&gate, inner.within());
     drop((inner, again));
     assert!(
