@@ -53,7 +53,8 @@ pub struct CallConfig {
     pub threads: usize,
     /// `per_plugin`: threads that the calls of one plugin may hold. Default half of them. See [`CallConfig::share`].
     pub per_plugin: Option<usize>,
-    /// `queue`: calls of one plugin that may wait for a thread before further ones are answered 429. Default 1024.
+    /// `queue`: calls of one plugin that may wait for a thread, and calls of `async` methods that may be pending over HTTP,
+    /// before further ones are answered 429. Default 1024.
     pub queue: usize,
     /// `max_connections`: connections that are open at once; further ones wait to be accepted. Default 1000.
     pub max_connections: usize,

@@ -2,29 +2,36 @@
 
 use crate::{
     announce::Announcer,
+    async_call::AsyncCall,
     clock::Clock,
     config::Config,
     desk::{Switchboard, Turn},
+    driver,
     error::{CallError, HandleError},
     event::Happening,
+    gate::Within,
     handle::Passage,
+    host::Reply,
     interfaces::{Interfaces, User},
     pace,
     slot::{self, Slot, Slots},
     store::Store,
     sweeper::Sweeper,
+    task::Calling,
     workers::Workers,
 };
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Weak, atomic::AtomicBool},
     time::Instant,
 };
 
 /// What the parts of one running host share.
 pub(crate) struct Core {
+    /// Itself, for what may outlive it.
+    pub(crate) itself: Weak<Core>,
     /// What an operator has set.
     pub(crate) config: Config,
     /// What is kept on disk.
@@ -92,6 +99,23 @@ impl Core {
             announcer: Arc::clone(&self.announcer),
             limit: self.config.call.timeout,
         })
+    }
+
+    /// Calls an `async` method on this thread.
+    #[cold]
+    pub(crate) fn call_and_wait(
+        &self,
+        plugin: &str,
+        method: &str,
+        arguments: &[u8],
+    ) -> Result<Reply, CallError> {
+        let call = AsyncCall {
+            plugin: plugin.to_owned(),
+            method: method.to_owned(),
+            arguments: arguments.to_vec(),
+            within: Within::current(),
+        };
+        driver::drive(call.run(Weak::clone(&self.itself)))
     }
 
     /// Notes an ignored file, and says so once.
@@ -164,6 +188,23 @@ impl Switchboard for Core {
 
     fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    fn call_async(
+        self: Arc<Self>,
+        plugin: String,
+        method: String,
+        arguments: Vec<u8>,
+        within: Within,
+    ) -> Calling {
+        let call = AsyncCall {
+            plugin,
+            method,
+            arguments,
+            within,
+        };
+        let answer = call.run(Weak::clone(&self.itself));
+        Box::pin(async move { answer.await.map(|reply| reply.result) })
     }
 }
 

@@ -10,9 +10,11 @@ use crate::{
     clock::Clock,
     error::{CallError, HandleError},
     foreign::interpose,
-    gate, hand,
+    gate::{self, Within},
+    hand,
     handle::Passage,
     port,
+    task::Calling,
 };
 use abi_stable::{
     sabi_trait::TD_Opaque,
@@ -63,6 +65,14 @@ pub(crate) trait Switchboard: Send + Sync {
     ) -> Result<Passage, HandleError>;
     /// The host's timers.
     fn clock(&self) -> &Clock;
+    /// Calls a plugin's method by name for a pending call, the innermost of `within`.
+    fn call_async(
+        self: Arc<Self>,
+        plugin: String,
+        method: String,
+        arguments: Vec<u8>,
+        within: Within,
+    ) -> Calling;
 }
 
 /// A timer's turn: as long as there is one, the timer has no other, so that one that is slower than its period keeps no

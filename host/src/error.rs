@@ -50,7 +50,7 @@ impl std::error::Error for SwapError {
     }
 }
 
-/// Why a call has no result. All but [`CallError::TimedOut`] tell what became of it.
+/// Why a call has no result. All but [`CallError::TimedOut`] and [`CallError::Cancelled`] tell what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The host knows no plugin of that name.
@@ -87,6 +87,9 @@ pub enum CallError {
     /// The call was let in and did not end in time. Its outcome is unknown.
     #[error("{0}")]
     TimedOut(String),
+    /// The call was pending in a plugin that went out of service. Its outcome is unknown.
+    #[error("{0}")]
+    Cancelled(String),
     /// The plugin itself failed in a way that the contract does not foresee.
     #[error("{0}")]
     Failed(String),
@@ -105,6 +108,7 @@ impl CallError {
             CallError::NotServing(_) => "not_serving",
             CallError::Busy(_) => "busy",
             CallError::TimedOut(_) => "timed_out",
+            CallError::Cancelled(_) => "cancelled",
             CallError::Failed(_) => "failed",
         }
     }
@@ -123,6 +127,7 @@ impl CallError {
             FaultKind::NOT_SERVING => CallError::NotServing(message),
             FaultKind::BUSY => CallError::Busy(message),
             FaultKind::TIMED_OUT => CallError::TimedOut(message),
+            FaultKind::CANCELLED => CallError::Cancelled(message),
             _ => CallError::Failed(message),
         }
     }
@@ -138,6 +143,7 @@ impl CallError {
             CallError::NotServing(_) => FaultKind::NOT_SERVING,
             CallError::Busy(_) => FaultKind::BUSY,
             CallError::TimedOut(_) => FaultKind::TIMED_OUT,
+            CallError::Cancelled(_) => FaultKind::CANCELLED,
             CallError::Failed(_) => FaultKind::UNAVAILABLE,
         };
         Fault::new(kind, self.to_string())

@@ -9,6 +9,7 @@ use crate::{
     },
     gate::{Tally, Tenant},
     pace::Pace,
+    pending::PendingCalls,
     steps::watch::StagedCopy,
 };
 use plugin_api::manifest::Manifest;
@@ -54,6 +55,8 @@ pub(crate) struct Generation {
     pub(crate) since: AtomicU64,
     /// The author's version, to be told to callers.
     pub(crate) version: SmolStr,
+    /// The calls that are pending in it.
+    pub(crate) pending: PendingCalls,
     methods: HashMap<String, u32>,
     /// What is known of each method's pace.
     paces: Box<[Pace]>,
@@ -90,6 +93,7 @@ impl Generation {
             since: AtomicU64::new(0),
             version: SmolStr::new(&life.version),
             paces: methods.iter().map(|_| Pace::default()).collect(),
+            pending: PendingCalls::default(),
             methods: methods
                 .iter()
                 .zip(0..)
@@ -111,6 +115,12 @@ impl Generation {
     /// What is known of the pace of the method with this number.
     pub(crate) fn pace(&self, number: u32) -> Option<&Pace> {
         self.paces.get(number as usize)
+    }
+
+    /// Whether the method with this number is `async`.
+    pub(crate) fn is_async(&self, number: u32) -> bool {
+        let method = self.life.manifest.methods.get(number as usize);
+        method.is_some_and(|method| method.r#async)
     }
 
     /// The name of the method with this number: `add`, or `Arithmetic.add` for one of an interface.

@@ -11,7 +11,7 @@ use crate::{
         interpose,
         tables::{PlaceOf, reach},
     },
-    gate::{Call, Failure, Refusal},
+    gate::{Call, Failure, Refusal, Within},
     generation::Generation,
     interfaces::Line,
     turned_away,
@@ -180,6 +180,9 @@ impl Passage {
             let Some(table) = instance.tables().find(self.line.place) else {
                 return Err(self.offered_no_more());
             };
+            if exclusive && Within::current().holds(gate, generation) {
+                return Err(self.waited_for(method));
+            }
             if exclusive && generation.snapshot_is_stuck() {
                 return Err(self.stuck(method));
             }
@@ -234,14 +237,13 @@ impl Passage {
 
     #[cold]
     fn refused(&self, refusal: Refusal, method: u32) -> CallError {
-        let slot = &self.line.slot;
-        match refusal {
-            Refusal::Vacant => turned_away::vacant(slot),
-            Refusal::OutOfTime => turned_away::closed(&slot.name, self.limit),
-            Refusal::TooDeep => turned_away::too_deep(&slot.name, &self.name(method)),
-            Refusal::Knot(knot) => turned_away::knotted(knot, &slot.name, &self.name(method)),
-            Refusal::ForInsiders => turned_away::shutting_down(),
-        }
+        turned_away::at_the_gate(&self.line.slot, &self.name(method), refusal, self.limit)
+    }
+
+    #[cold]
+    fn waited_for(&self, method: u32) -> Box<CallError> {
+        let plugin = &self.line.slot.name;
+        Box::new(turned_away::waited_for(plugin, &self.name(method)))
     }
 
     #[cold]

@@ -41,7 +41,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -172,7 +172,8 @@ impl HostBuilder {
             Sweeper::start(interposition, Arc::clone(&announcer), Arc::clone(&workers))?;
         threads.push(sweeper_thread);
         let examiner = self.examiner.unwrap_or_else(crate::child::own_program);
-        let core = Arc::new(Core {
+        let core = Arc::new_cyclic(|itself| Core {
+            itself: Weak::clone(itself),
             host_build: build_of(&examiner),
             config: self.config,
             store,
@@ -474,11 +475,10 @@ impl Owner {
         if let Some(foreman) = self.foreman.lock().take() {
             foreman.end(until);
         }
-        for slot in core.slots.all().values() {
+        let slots: Vec<_> = core.slots.all().values().cloned().collect();
+        for slot in &slots {
             slot.gate.admit_only_insiders();
         }
-        core.clock.end();
-        let slots: Vec<_> = core.slots.all().values().cloned().collect();
         for generation in slots.iter().filter_map(|slot| slot.gate.tenant()) {
             generation.life.desk.close();
         }
@@ -503,6 +503,7 @@ impl Owner {
                     .push(format!("{}: {:#}", slot.name, error.cause)),
             }
         }
+        core.clock.end();
         if let Err(error) = core.store.give_back_generations() {
             tracing::warn!("the numbers of generations will have a gap: {error:#}");
         }

@@ -19,7 +19,7 @@ use crate::{
     slot::Slot,
     step::Step,
     steps::{
-        drain::{self, Drained},
+        drain::{self, AtDeadline, Drained},
         hand_over::{self, Origin},
         load::{self, Loaded, Loading},
         switch::{self, Switched},
@@ -195,7 +195,15 @@ fn barrier(
         Origin::Incumbent(..) => {}
     }
     let drained = book.step(Step::Drain, || {
-        drain::drain(loaded, slot, &core.closing, config, &core.shutting_down)
+        let let_be = AtDeadline::LetThemBe;
+        drain::drain(
+            loaded,
+            slot,
+            &core.closing,
+            config,
+            let_be,
+            &core.shutting_down,
+        )
     })?;
     let handed_over = book.step(Step::HandOver, || {
         hand_over::hand_over(drained, origin, config.handover_timeout)
@@ -262,7 +270,15 @@ fn depart(
 ) -> Result<UnloadReport, SwapError> {
     let hand = book.step_part(Step::Drain, || hand_for(&incumbent))?;
     let drained = book.step(Step::Drain, || {
-        drain::drain(incumbent, slot, &core.closing, config, &core.shutting_down)
+        let cancel = AtDeadline::CancelThem;
+        drain::drain(
+            incumbent,
+            slot,
+            &core.closing,
+            config,
+            cancel,
+            &core.shutting_down,
+        )
     })?;
     let Drained {
         ticket,

@@ -6,16 +6,18 @@
 //!
 //! Modules, in the order in which an artifact meets them: `directory` and `foreman` (what appears in the watched
 //! directory), `journey` (the order of the steps), `steps`, `examiner` and `child` (vetting in another process), `foreign`
-//! (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `handle`, `port` and
-//! `interfaces` (calls with plain types), `desk` (what a plugin asks of the
-//! host), `sweeper` (the way out of memory), `store` (what is kept on disk), `recovery` (how a
+//! (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `method` (calls by name), `handle`,
+//! `port` and `interfaces` (calls with plain types), `async_call`, `pending` and `task` (calls that wait without a thread),
+//! `desk` (what a plugin asks of the host), `sweeper` (the way out of memory), `store` (what is kept on disk), `recovery` (how a
 //! host comes back to it).
 //!
 //! There is no global state but three things, named where they stand: the interposed functions of the C library, each
 //! thread's table of its pins on gates, and the process's registration for memory barriers.
 
+mod alarm;
 mod announce;
 pub mod artifact;
+mod async_call;
 mod child;
 mod clock;
 pub mod config;
@@ -23,6 +25,7 @@ mod core;
 mod deadline;
 mod desk;
 mod directory;
+mod driver;
 mod error;
 pub mod event;
 mod examiner;
@@ -42,7 +45,9 @@ mod method;
 pub mod notices;
 mod numbers;
 mod pace;
+mod pending;
 mod port;
+mod promise;
 mod recovery;
 pub mod report;
 mod slot;
@@ -51,6 +56,7 @@ mod step;
 mod steps;
 mod store;
 mod sweeper;
+mod task;
 mod turned_away;
 mod workers;
 

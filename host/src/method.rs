@@ -12,7 +12,7 @@ use crate::{
         instance::{PluginFault, Unanswered},
         interpose,
     },
-    gate::{self, Call, Failure, Lease, Refusal},
+    gate::{self, Call, Failure, Lease, Refusal, Within},
     generation::Generation,
     host::{Host, Reply},
     pace,
@@ -64,7 +64,7 @@ impl Method {
                 name,
                 place: Some(&place),
             }
-            .find_in(&generation, &slot)?;
+            .find_in(&generation)?;
         }
         Ok(Method(Arc::new(Known {
             host: host.clone(),
@@ -90,6 +90,16 @@ impl Method {
     #[must_use]
     pub fn is(&self, other: &Method) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether what serves now has it as an `async` method.
+    #[must_use]
+    pub fn is_async(&self) -> bool {
+        let serving = self.0.slot.gate.tenant();
+        serving.is_some_and(|generation| {
+            let number = generation.method(&self.0.name).map(|(number, _)| number);
+            number.is_some_and(|number| generation.is_async(number))
+        })
     }
 
     fn asked(&self) -> Asked<'_> {
@@ -148,7 +158,7 @@ impl Method {
         let workers = &self.0.host.core().workers;
         workers
             .submit(&self.0.slot.name, Box::new(errand))
-            .map_err(|_full| too_many_wait())
+            .map_err(|_full| turned_away::queue_is_full())
     }
 }
 
@@ -156,11 +166,6 @@ impl fmt::Debug for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Method({}.{})", self.plugin(), self.name())
     }
-}
-
-/// What a caller is told when a queue is full.
-pub(crate) fn too_many_wait() -> CallError {
-    CallError::Busy("too many calls wait for a thread; this one was not executed".to_owned())
 }
 
 /// Where a method was found: a generation's number, the method's number in it, and whether it is called alone, in one
@@ -199,18 +204,14 @@ pub(crate) struct Asked<'a> {
 
 impl Asked<'_> {
     #[inline]
-    fn find_in(&self, generation: &Generation, slot: &Slot) -> Result<(u32, bool), CallError> {
+    fn find_in(&self, generation: &Generation) -> Result<(u32, bool), CallError> {
         let number = generation.life.number;
         if let Some(found) = self.place.and_then(|place| place.look(number)) {
             return Ok(found);
         }
         let found = generation
             .method(self.name)
-            .ok_or_else(|| CallError::UnknownMethod {
-                plugin: slot.name.to_string(),
-                method: self.name.to_owned(),
-                offered: signatures(generation),
-            })?;
+            .ok_or_else(|| turned_away::unknown_method(generation, self.name))?;
         if let Some(place) = self.place {
             place.keep(number, found);
         }
@@ -302,14 +303,18 @@ impl Core {
         let lease = slot
             .gate
             .enter(manner.limit())
-            .map_err(|refusal| not_let_in(refusal, slot, asked.name))?;
+            .map_err(|refusal| not_let_in(refusal, slot, asked.name, manner.limit()))?;
         let generation = lease.tenant();
-        let (number, exclusive) = asked.find_in(generation, slot)?;
+        let (number, exclusive) = asked.find_in(generation)?;
         let pace = generation.pace(number);
         if matches!(manner, Manner::OnlyIfShort) && !pace.is_some_and(|pace| pace.is_short()) {
             return Err(Unmet::NotShort);
         }
         untied(&lease, slot, asked.name, number, exclusive)?;
+        if generation.is_async(number) {
+            drop(lease);
+            return Ok(self.call_and_wait(&slot.name, asked.name, arguments)?);
+        }
         let learns = !matches!(manner, Manner::Waits(_));
         if learns {
             pace::forget_call_out();
@@ -374,13 +379,10 @@ fn unknown_plugin(plugin: &str) -> CallError {
 }
 
 #[cold]
-fn not_let_in(refusal: Refusal, slot: &Slot, method: &str) -> Unmet {
+fn not_let_in(refusal: Refusal, slot: &Slot, method: &str, limit: Duration) -> Unmet {
     match refusal {
         Refusal::OutOfTime => Unmet::Closed,
-        Refusal::Vacant => turned_away::vacant(slot).into(),
-        Refusal::TooDeep => turned_away::too_deep(&slot.name, method).into(),
-        Refusal::Knot(knot) => turned_away::knotted(knot, &slot.name, method).into(),
-        Refusal::ForInsiders => turned_away::shutting_down().into(),
+        refusal => turned_away::at_the_gate(slot, method, refusal, limit).into(),
     }
 }
 
@@ -400,50 +402,11 @@ fn untied(
     lease
         .note(call)
         .map_err(|knot| turned_away::knotted(knot, plugin, method))?;
+    if exclusive && Within::current().holds(&slot.gate, lease.tenant()) {
+        return Err(turned_away::waited_for(plugin, method));
+    }
     if exclusive && lease.tenant().snapshot_is_stuck() {
         return Err(turned_away::stuck(plugin, method));
     }
     Ok(())
-}
-
-fn signatures(generation: &Generation) -> String {
-    let signatures: Vec<String> = generation
-        .life
-        .manifest
-        .methods
-        .iter()
-        .map(|method| format!("`{}`", method.signature()))
-        .collect();
-    if signatures.is_empty() {
-        "none".to_owned()
-    } else {
-        signatures.join(", ")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_good_for_the_generation_it_was_found_in() {
-        let place = Place::default();
-        assert_eq!(place.look(0), None);
-        assert_eq!(place.look(1), None);
-        for found in [(0, false), (0, true), (7, false), (65_535, true)] {
-            place.keep(41, found);
-            assert_eq!(place.look(41), Some(found));
-            assert_eq!(place.look(42), None);
-            assert_eq!(place.look(0), None);
-        }
-    }
-
-    #[test]
-    fn a_number_that_a_place_has_no_room_for_is_not_kept() {
-        let place = Place::default();
-        place.keep(1 << 47, (1, false));
-        place.keep(5, (65_536, false));
-        assert_eq!(place.look(5), None);
-        assert_eq!(place.look(1 << 47), None);
-    }
 }

@@ -268,12 +268,24 @@ pub struct Failure {
 pub struct Blocker {
     /// The method.
     pub method: String,
-    /// The calling thread, by name or number.
+    /// The calling thread, by name or number; empty for an `async` method, which is pending on no thread.
     pub thread: String,
     /// How long it has been inside, in milliseconds.
     pub age_millis: u64,
     /// The generation it is inside of.
     pub generation: u64,
+}
+
+impl Blocker {
+    /// Where it is, in words: "on thread worker-1", or "pending".
+    #[must_use]
+    pub fn place(&self) -> String {
+        if self.thread.is_empty() {
+            "pending".to_owned()
+        } else {
+            format!("on thread {}", self.thread)
+        }
+    }
 }
 
 /// All about the host.

@@ -169,12 +169,8 @@ pub(crate) fn in_words(blockers: &[Blocker]) -> String {
         .iter()
         .take(NAMED)
         .map(|blocker| {
-            format!(
-                "`{}` on thread {} for {:.1} s",
-                blocker.method,
-                blocker.thread,
-                blocker.age_millis as f64 / 1000.0
-            )
+            let age = blocker.age_millis as f64 / 1000.0;
+            format!("`{}` {} for {age:.1} s", blocker.method, blocker.place())
         })
         .collect();
     if blockers.len() > NAMED {

@@ -11,7 +11,7 @@ use crate::{
     gate::Leaving,
     generation::{Generation, Life},
     hand::{CallsOut, Hand},
-    numbers,
+    numbers, pending,
     report::{Departure, LingeringStatus, Numbers},
     slot,
     workers::Workers,
@@ -186,7 +186,8 @@ impl Sweeper {
         Ok((sweeper, thread))
     }
 
-    /// Lets the thread end after one more round. What lingers then stays to the end of the process.
+    /// Lets the thread end after one more round, which cancels what is pending in generations that linger. What lingers
+    /// then stays to the end of the process.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         let _rings_already = self.bell.try_send(());
@@ -301,7 +302,13 @@ impl Sweeper {
 
     fn next(&self, stage: Stage, retired: &mut Retired) -> Onward {
         match stage {
-            Stage::Inside(leaving) => leave_callers(leaving, retired),
+            Stage::Inside(leaving) => {
+                // Nobody comes by again to see whether its pending calls have ended.
+                if self.ended.load(Ordering::Acquire) {
+                    pending::cancel_all(Arc::clone(leaving.tenant()), DROP_LIMIT);
+                }
+                leave_callers(leaving, retired)
+            }
             Stage::Object(object) => {
                 let desk = retired.life.as_ref().map(|life| Arc::clone(&life.desk));
                 drop_object(*object, desk, &retired.plugin)

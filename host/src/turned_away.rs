@@ -2,11 +2,29 @@
 
 use crate::{
     error::CallError,
-    gate::{DEEPEST, Knot},
+    gate::{DEEPEST, Knot, Refusal},
+    generation::Generation,
     report::Standing,
     slot::Slot,
 };
 use std::time::Duration;
+
+/// The gate has not let a call in.
+#[cold]
+pub(crate) fn at_the_gate(
+    slot: &Slot,
+    method: &str,
+    refusal: Refusal,
+    limit: Duration,
+) -> CallError {
+    match refusal {
+        Refusal::Vacant => vacant(slot),
+        Refusal::OutOfTime => closed(&slot.name, limit),
+        Refusal::TooDeep => too_deep(&slot.name, method),
+        Refusal::Knot(knot) => knotted(knot, &slot.name, method),
+        Refusal::ForInsiders => shutting_down(),
+    }
+}
 
 /// Nothing stands behind the gate.
 #[cold]
@@ -77,4 +95,70 @@ pub(crate) fn occupied(method: &str, limit: Duration) -> CallError {
 #[cold]
 pub(crate) fn shutting_down() -> CallError {
     CallError::NotServing("the host is shutting down".to_owned())
+}
+
+/// A pending call of the same plugin waits for the call, and the call would wait for it.
+#[cold]
+pub(crate) fn waited_for(plugin: &str, method: &str) -> CallError {
+    CallError::Failed(format!(
+        "`{method}` is `&mut self` and would wait for ever: a pending call of \"{plugin}\" waits for it; it was not executed"
+    ))
+}
+
+/// As many calls wait for a thread as may.
+#[cold]
+pub(crate) fn queue_is_full() -> CallError {
+    CallError::Busy("too many calls wait for a thread; this one was not executed".to_owned())
+}
+
+/// What serves has no such method.
+#[cold]
+pub(crate) fn unknown_method(generation: &Generation, method: &str) -> CallError {
+    CallError::UnknownMethod {
+        plugin: generation.life.plugin.to_string(),
+        method: method.to_owned(),
+        offered: signatures(generation),
+    }
+}
+
+fn signatures(generation: &Generation) -> String {
+    let signatures: Vec<String> = generation
+        .life
+        .manifest
+        .methods
+        .iter()
+        .map(|method| format!("`{}`", method.signature()))
+        .collect();
+    if signatures.is_empty() {
+        "none".to_owned()
+    } else {
+        signatures.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_good_for_the_generation_it_was_found_in() {
+        let place = Place::default();
+        assert_eq!(place.look(0), None);
+        assert_eq!(place.look(1), None);
+        for found in [(0, false), (0, true), (7, false), (65_535, true)] {
+            place.keep(41, found);
+            assert_eq!(place.look(41), Some(found));
+            assert_eq!(place.look(42), None);
+            assert_eq!(place.look(0), None);
+        }
+    }
+
+    #[test]
+    fn a_number_that_a_place_has_no_room_for_is_not_kept() {
+        let place = Place::default();
+        place.keep(1 << 47, (1, false));
+        place.keep(5, (65_536, false));
+        assert_eq!(place.look(5), None);
+        assert_eq!(place.look(1 << 47), None);
+    }
 }

@@ -6,21 +6,24 @@
 //! 3. After `retire`, or the adapter's drop without it, nothing of the host's services is reachable from this library.
 
 use crate::{
-    body::Housed,
+    body::{Housed, SHARED, Shared},
     context::Context,
     contract::{
-        Answer, FORMAT_JSON, Face, Fault, FaultKind, HostServicesBox, Offer, PluginObject,
-        PluginObject_TO, PluginObjectBox,
+        Answer, FORMAT_JSON, Face, Fault, FaultKind, HostServicesBox, Offer, PendingBox,
+        PluginObject, PluginObject_TO, PluginObjectBox, TaskBox,
     },
     guard::{drop_guarded, guard, hook, unhook},
     logging,
     manifest::{Decimal, Encoding},
+    pending::{self, Work},
     state::State,
+    task::Task,
 };
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RSlice, RVec},
 };
+use std::sync::Arc;
 
 /// What [`plugin`](macro@crate::plugin) implements for the author's type.
 pub trait Plugin: Sized + Send + Sync + 'static {
@@ -58,6 +61,16 @@ pub trait Plugin: Sized + Send + Sync + 'static {
         method: u32,
         arguments: &[u8],
     ) -> Result<Vec<u8>, Fault>;
+
+    /// Begins the `async` method with this number; the arguments are read before it returns.
+    fn begin(
+        _plugin: Arc<Self>,
+        _context: Context,
+        method: u32,
+        _arguments: &[u8],
+    ) -> Result<Work, Fault> {
+        Err(not_async(method))
+    }
 }
 
 /// What becomes of a plugin's value at a swap.
@@ -155,13 +168,21 @@ pub fn unknown_method(method: u32, exclusive: bool) -> Fault {
     )
 }
 
+/// The fault for a method's number that is begun, and is not that of an `async` method.
+pub fn not_async(method: u32) -> Fault {
+    Fault::new(
+        FaultKind::UNKNOWN_METHOD,
+        format!("there is no `async` method with number {method}"),
+    )
+}
+
 /// Makes the plugin: the function behind the root module's `create`.
 pub(crate) extern "C" fn create<P: Plugin>(services: HostServicesBox) -> Answer<PluginObjectBox> {
     let context = Context::of(services);
     let mut adapter = Adapter::<P>::open(context);
     match guard(|| P::create(adapter.body.context())) {
         Ok(value) => {
-            *adapter.body.value_mut().0 = Some(value);
+            adapter.body.put(value);
             RResult::ROk(PluginObject_TO::from_value(adapter, TD_Opaque))
         }
         Err(fault) => RResult::RErr(fault),
@@ -169,6 +190,7 @@ pub(crate) extern "C" fn create<P: Plugin>(services: HostServicesBox) -> Answer<
 }
 
 struct Adapter<P: Plugin> {
+    /// Each pending call has a share in its value.
     body: Housed<P>,
     open: bool,
 }
@@ -183,13 +205,21 @@ impl<P: Plugin> Adapter<P> {
         }
     }
 
+    /// The value, for one who has it alone: no call is pending.
+    fn alone(&mut self) -> Result<(&mut P, &Context), Fault> {
+        let (value, context) = self.body.alone();
+        match value.ok_or_else(retired)? {
+            Ok(value) => Ok((value, context)),
+            Err(Shared) => Err(Fault::new(FaultKind::BUSY, SHARED)),
+        }
+    }
+
     /// Drops the author's value, then lets go of the services.
     fn close(&mut self) -> Result<(), Fault> {
-        let (value, context) = self.body.value_mut();
-        let outcome = drop_guarded(value.take());
+        let outcome = drop_guarded(self.body.take());
         if std::mem::replace(&mut self.open, false) {
-            logging::end(context);
-            context.close();
+            logging::end(self.body.context());
+            self.body.context().close();
             unhook();
         }
         outcome
@@ -241,8 +271,7 @@ impl<P: Plugin> PluginObject for Adapter<P> {
     ) -> Answer<RVec<u8>> {
         answer(guard(|| {
             check(format)?;
-            let (value, context) = self.body.value_mut();
-            let value = value.as_mut().ok_or_else(retired)?;
+            let (value, context) = self.alone()?;
             value.call_exclusive(context, method, arguments.as_slice())
         }))
     }
@@ -256,20 +285,19 @@ impl<P: Plugin> PluginObject for Adapter<P> {
 
     fn restore(&mut self, schema: u32, snapshot: RSlice<'_, u8>) -> Answer<()> {
         let restored = guard(|| P::Keeping::restore(schema, snapshot.as_slice()));
-        let (place, _) = self.body.value_mut();
         let outcome = match restored {
-            Ok(value) if self.open => drop_guarded(place.replace(value)),
+            Ok(value) if self.open => drop_guarded(self.body.put(value)),
             Ok(value) => drop_guarded(value).and(Err(retired())),
             // Of no further use, so the old value goes as well.
-            Err(fault) => drop_guarded(place.take()).and(Err(fault)),
+            Err(fault) => drop_guarded(self.body.take()).and(Err(fault)),
         };
         answer(outcome)
     }
 
     fn attach(&mut self) -> Answer<()> {
         answer(guard(|| {
-            let (value, context) = self.body.value_mut();
-            value.as_mut().ok_or_else(retired)?.attach(context)
+            let (value, context) = self.alone()?;
+            value.attach(context)
         }))
     }
 
@@ -282,6 +310,23 @@ impl<P: Plugin> PluginObject for Adapter<P> {
             object: self.body.object(),
             offers: RSlice::from_slice(P::OFFERS),
         }
+    }
+
+    fn begin(
+        &self,
+        method: u32,
+        format: u32,
+        arguments: RSlice<'_, u8>,
+        task: TaskBox,
+    ) -> Answer<PendingBox> {
+        let task = Task::new(task);
+        answer(guard(|| {
+            check(format)?;
+            let value = self.body.value().ok_or_else(retired)?;
+            let context = self.body.context().with_task(&task);
+            let work = P::begin(Arc::clone(value), context, method, arguments.as_slice())?;
+            Ok(pending::object(work, &task))
+        }))
     }
 }
 

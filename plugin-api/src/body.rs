@@ -4,7 +4,7 @@
 //! 1. An [`Object`] is the address of the body of the same plugin whose tables it is offered with.
 //! 2. `&mut` to the value is made by the contract's `&mut self` entries only, which are called alone; so are the
 //!    functions of a table that stand for `&mut self` methods.
-//! 3. The body is freed with its [`Housed`], after which nobody calls.
+//! 3. The body is freed with its [`Housed`], after which nobody calls. Pending calls have shares in the value of their own.
 
 use crate::{
     answered::{Answered, OnHeap},
@@ -18,12 +18,19 @@ use std::{
     cell::UnsafeCell,
     panic::{self, AssertUnwindSafe},
     ptr::NonNull,
+    sync::Arc,
 };
 
 struct Body<P> {
-    value: UnsafeCell<Option<P>>,
+    value: UnsafeCell<Option<Arc<P>>>,
     context: Context,
 }
+
+/// A pending call has a share in the value.
+pub(crate) struct Shared;
+
+/// What is said of that.
+pub(crate) const SHARED: &str = "a pending call has a share in the plugin; it was not executed";
 
 /// Owns a body.
 pub(crate) struct Housed<P>(NonNull<Body<P>>);
@@ -59,17 +66,36 @@ impl<P> Housed<P> {
     }
 
     /// The value.
-    pub(crate) fn value(&self) -> Option<&P> {
+    pub(crate) fn value(&self) -> Option<&Arc<P>> {
         // SAFETY: No `&mut` to it exists: the entries that make one are called alone.
         let value = unsafe { &*self.body().value.get() };
         value.as_ref()
     }
 
-    /// The value, for an entry that is called alone, with the context.
-    pub(crate) fn value_mut(&mut self) -> (&mut Option<P>, &Context) {
+    /// The place of the value, for an entry that is called alone.
+    fn place(&mut self) -> &mut Option<Arc<P>> {
+        // SAFETY: This is reached through `&mut` to the adapter, whose entries are called alone.
+        unsafe { &mut *self.body().value.get() }
+    }
+
+    /// Puts a value there, and gives the one of before.
+    pub(crate) fn put(&mut self, value: P) -> Option<Arc<P>> {
+        self.place().replace(Arc::new(value))
+    }
+
+    /// Takes the value out.
+    pub(crate) fn take(&mut self) -> Option<Arc<P>> {
+        self.place().take()
+    }
+
+    /// The value, if there is one, for an entry that is called alone, with the context.
+    pub(crate) fn alone(&mut self) -> (Option<Result<&mut P, Shared>>, &Context) {
         // SAFETY: This is reached through `&mut` to the adapter, whose entries are called alone.
         let value = unsafe { &mut *self.body().value.get() };
-        (value, &self.body().context)
+        let alone = value
+            .as_mut()
+            .map(|value| Arc::get_mut(value).ok_or(Shared));
+        (alone, self.context())
     }
 }
 
@@ -89,7 +115,7 @@ pub fn shared<P, W>(object: Object, call: impl FnOnce(&P, &Context) -> W) -> Ans
     // SAFETY: No `&mut` to it exists: the entries that make one are called alone.
     let value = unsafe { &*body.value.get() };
     match value {
-        Some(value) => guarded(|| call(value, &body.context)),
+        Some(value) => guarded(|| call(&**value, &body.context)),
         None => Answered::fault(retired()),
     }
 }
@@ -102,8 +128,9 @@ pub fn exclusive<P, W>(object: Object, call: impl FnOnce(&mut P, &Context) -> W)
     let body = unsafe { &*object.0.cast::<Body<P>>() };
     // SAFETY: By the contract this is called alone: no other reference to the value exists.
     let value = unsafe { &mut *body.value.get() };
-    match value {
-        Some(value) => guarded(|| call(value, &body.context)),
+    match value.as_mut().map(Arc::get_mut) {
+        Some(Some(value)) => guarded(|| call(value, &body.context)),
+        Some(None) => Answered::fault(shared_out()),
         None => Answered::fault(retired()),
     }
 }
@@ -122,6 +149,12 @@ fn guarded<W>(work: impl FnOnce() -> W) -> Answered<W> {
 #[inline(never)]
 fn panicked(payload: Box<dyn Any + Send>) -> OnHeap {
     OnHeap::new(FaultKind::PANICKED, account(payload))
+}
+
+#[cold]
+#[inline(never)]
+fn shared_out() -> OnHeap {
+    OnHeap::new(FaultKind::BUSY, SHARED.to_owned())
 }
 
 #[cold]

@@ -5,13 +5,17 @@ use crate::{
     handle::Handle,
     interface::Interface,
     job::{self, Job},
+    task::{Operation, Task},
 };
 use abi_stable::std_types::{RResult, RSlice, RStr};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
+    marker::PhantomData,
+    pin::Pin,
     sync::{Arc, PoisonError, RwLock},
+    task::{self, Poll, ready},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -36,6 +40,9 @@ use std::{
 /// # fn main() {}
 /// ```
 ///
+/// That of an `async` method can wait without a thread, by [`sleep`](Context::sleep) and
+/// [`call_async`](Context::call_async).
+///
 /// A clone is the same context. When its plugin is retired, a context lets go of the host: whatever is asked of it then
 /// is answered with [`FaultKind::UNAVAILABLE`]. [`Context::detached`] is in that condition from the start, for tests.
 ///
@@ -45,6 +52,8 @@ use std::{
 #[derive(Clone)]
 pub struct Context {
     services: Arc<RwLock<Option<Arc<HostServicesBox>>>>,
+    /// That of the pending call it was given to.
+    task: Option<Arc<Task>>,
 }
 
 impl Context {
@@ -60,12 +69,22 @@ impl Context {
     pub fn detached() -> Self {
         Context {
             services: Arc::default(),
+            task: None,
         }
     }
 
     pub(crate) fn of(services: HostServicesBox) -> Self {
         Context {
             services: Arc::new(RwLock::new(Some(Arc::new(services)))),
+            task: None,
+        }
+    }
+
+    /// The same context, for a call that is pending.
+    pub(crate) fn with_task(&self, task: &Arc<Task>) -> Self {
+        Context {
+            services: Arc::clone(&self.services),
+            task: Some(Arc::clone(task)),
         }
     }
 
@@ -127,10 +146,65 @@ impl Context {
             FORMAT_JSON,
             RSlice::from_slice(&arguments),
         );
-        serde_json::from_slice(&result(answer)?).map_err(|error| CallError {
-            kind: FaultKind::BAD_RESULT,
-            message: format!("reading the result of {plugin}.{method}: {error}"),
-        })
+        read(&result(answer)?, plugin, method)
+    }
+
+    /// Calls a method of another plugin (or of this one), `async` or not, while this call is pending: no thread waits.
+    ///
+    /// Otherwise like [`call`](Context::call). It begins when it is first polled. Dropping it cancels an `async` method;
+    /// one that is not `async` and has begun goes on.
+    ///
+    /// # Errors
+    /// As for [`call`](Context::call); and [`FaultKind::UNAVAILABLE`] with a context that is not that of a pending call,
+    /// or when the call has 1024 operations under way.
+    ///
+    /// ```
+    /// # use plugin_api::{CallError, Context};
+    /// # #[derive(Default)] struct Greeter;
+    /// #[plugin_api::plugin(name = "greeter", stateless)]
+    /// impl Greeter {
+    ///     async fn greet(&self, ctx: &Context, name: &str) -> Result<String, CallError> {
+    ///         let greeted: u64 = ctx.call_async("counter", "add", (1,)).await?;
+    ///         Ok(format!("{name}, you are number {greeted}"))
+    ///     }
+    /// }
+    /// # fn main() {}
+    /// ```
+    pub fn call_async<R: DeserializeOwned>(
+        &self,
+        plugin: &str,
+        method: &str,
+        arguments: impl Serialize,
+    ) -> AsyncCall<R> {
+        let arguments = body(&arguments);
+        let (plugin, method) = (plugin.to_owned(), method.to_owned());
+        let task = self.task.clone();
+        AsyncCall {
+            answer: Box::pin(async move {
+                let arguments = arguments?;
+                let task = task.ok_or_else(not_pending)?;
+                let answer = Operation::call(&task, &plugin, &method, &arguments)?.await?;
+                Ok((answer, plugin, method))
+            }),
+            result: PhantomData,
+        }
+    }
+
+    /// Waits for `duration` while this call is pending: no thread sleeps. The time begins when it is first polled.
+    ///
+    /// # Errors
+    /// [`FaultKind::UNAVAILABLE`] with a context that is not that of a pending call, or when the call has 1024 operations
+    /// under way.
+    pub fn sleep(
+        &self,
+        duration: Duration,
+    ) -> impl Future<Output = Result<(), CallError>> + Send + use<> {
+        let task = self.task.clone();
+        async move {
+            let task = task.ok_or_else(not_pending)?;
+            Operation::sleep(&task, nanoseconds(duration))?.await?;
+            Ok(())
+        }
     }
 
     /// Another plugin, to be called through an interface that it offers: plain types, no serialisation, no names.
@@ -281,6 +355,31 @@ impl fmt::Debug for Context {
     }
 }
 
+/// A call that a pending call makes: see [`Context::call_async`].
+#[must_use = "it begins when it is awaited"]
+pub struct AsyncCall<R> {
+    answer: Pin<Box<dyn Future<Output = Result<Answered, CallError>> + Send>>,
+    result: PhantomData<fn() -> R>,
+}
+
+/// The result as JSON text; of which plugin, by which method.
+type Answered = (Vec<u8>, String, String);
+
+impl<R: DeserializeOwned> Future for AsyncCall<R> {
+    type Output = Result<R, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let answered = ready!(self.answer.as_mut().poll(context));
+        Poll::Ready(answered.and_then(|(answer, plugin, method)| read(&answer, &plugin, &method)))
+    }
+}
+
+impl<R> fmt::Debug for AsyncCall<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncCall").finish_non_exhaustive()
+    }
+}
+
 /// A timer of this generation's. Dropping it does not stop it.
 #[derive(Clone, Debug)]
 pub struct Timer {
@@ -326,7 +425,22 @@ impl From<Fault> for CallError {
     }
 }
 
-fn result<T>(answer: RResult<T, Fault>) -> Result<T, CallError> {
+fn not_pending() -> CallError {
+    CallError {
+        kind: FaultKind::UNAVAILABLE,
+        message: "this context is not that of an `async` method, which alone can wait so"
+            .to_owned(),
+    }
+}
+
+fn read<R: DeserializeOwned>(answer: &[u8], plugin: &str, method: &str) -> Result<R, CallError> {
+    serde_json::from_slice(answer).map_err(|error| CallError {
+        kind: FaultKind::BAD_RESULT,
+        message: format!("reading the result of {plugin}.{method}: {error}"),
+    })
+}
+
+pub(crate) fn result<T>(answer: RResult<T, Fault>) -> Result<T, CallError> {
     answer.into_result().map_err(CallError::from)
 }
 

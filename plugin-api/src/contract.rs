@@ -10,14 +10,16 @@
 //! 2. Whatever a plugin returns lives in the plugin's library: the host copies it and drops it before the call's lease
 //!    ends. Whatever the host passes is borrowed for the call, but for the services, which the plugin owns.
 //! 3. No panic crosses: each side catches its own and answers with a [`Fault`].
-//! 4. `&self` methods may be called from any number of threads at once; `&mut self` methods are called alone.
+//! 4. What a plugin has begun and not ended (a [`PendingObject`]) is dropped before the plugin is retired. No waker of the
+//!    plugin's crosses: its code asks the call's [`TaskObject`] to wake whoever polls.
+//! 5. `&self` methods may be called from any number of threads at once; `&mut self` methods are called alone.
 
 use abi_stable::{
     StableAbi,
     library::RootModule,
     package_version_strings, sabi_trait,
     sabi_types::VersionStrings,
-    std_types::{RBox, RResult, RSlice, RStr, RString, RVec},
+    std_types::{RBox, ROption, RResult, RSlice, RStr, RString, RVec},
 };
 use std::fmt;
 
@@ -65,6 +67,7 @@ fault_kinds! {
     10 TIMED_OUT "timed_out" "The call did not end in time; its outcome is unknown.";
     11 BAD_RESULT "bad_result" "The call was executed, but its result could not be written or read in the format asked for.";
     12 NOT_OFFERED "not_offered" "The plugin does not offer the interface asked for, or another version of it.";
+    13 CANCELLED "cancelled" "The call was pending in a plugin that went out of service; its outcome is unknown.";
 }
 
 impl fmt::Debug for FaultKind {
@@ -121,6 +124,16 @@ pub struct Visit {
     pub errand: *mut (),
 }
 
+/// The end of something that a pending call has begun with its [`TaskObject`].
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct Done {
+    /// The number that the plugin's side gave to it.
+    pub operation: u64,
+    /// The result, in the format asked for; nothing for a sleep.
+    pub outcome: Answer<RVec<u8>>,
+}
+
 /// The trait objects, in a module of their own for the lints that their attribute's output needs.
 #[expect(
     non_local_definitions,
@@ -129,7 +142,8 @@ pub struct Visit {
 )]
 mod objects {
     use super::{
-        Answer, Face, JobControlBox, JobObjectBox, PortBox, RSlice, RStr, RVec, Visit, sabi_trait,
+        Answer, Done, Face, JobControlBox, JobObjectBox, PendingBox, PortBox, ROption, RSlice,
+        RStr, RVec, TaskBox, Visit, sabi_trait,
     };
 
     /// One living plugin, as the host holds it.
@@ -160,8 +174,57 @@ mod objects {
         fn retire(&mut self) -> Answer<()>;
 
         /// Where the object lies, and the interfaces it offers. The same at any time of its life.
-        #[sabi(last_prefix_field)]
         fn face(&self) -> Face;
+
+        /// Begins the `async` method with this index in the manifest; the arguments are read before it returns. What is
+        /// pending has a share in the plugin: it is dropped before any `&mut self` method is called.
+        #[sabi(last_prefix_field)]
+        fn begin(
+            &self,
+            method: u32,
+            format: u32,
+            arguments: RSlice<'_, u8>,
+            task: TaskBox,
+        ) -> Answer<PendingBox>;
+    }
+
+    /// A call of an `async` method that has begun. Dropping it cancels it.
+    #[sabi_trait]
+    pub trait PendingObject: Send + 'static {
+        /// Goes on as far as it can. Nothing while it waits: its task is woken when it can go further. Not to be polled
+        /// again after it has answered.
+        #[sabi(last_prefix_field)]
+        fn poll(&mut self) -> ROption<Answer<RVec<u8>>>;
+    }
+
+    /// What a host does for one pending call. An operation is begun under a number that the plugin's side chooses; when
+    /// it has ended, it is given by `next_done`, once, and the call is woken. Whatever is asked after the call's end is
+    /// answered with a fault, or does nothing.
+    #[sabi_trait]
+    pub trait TaskObject: Send + Sync + 'static {
+        /// Has the call polled again, soon.
+        fn wake(&self);
+
+        /// Begins to wait for that many nanoseconds.
+        fn sleep(&self, operation: u64, nanoseconds: u64) -> Answer<()>;
+
+        /// Begins to call a plugin's method by name, `async` or not.
+        fn call(
+            &self,
+            operation: u64,
+            plugin: RStr<'_>,
+            method: RStr<'_>,
+            format: u32,
+            arguments: RSlice<'_, u8>,
+        ) -> Answer<()>;
+
+        /// Forgets an operation; one that has ended already is no fault. A call that was let in by then has an unknown
+        /// outcome.
+        fn cancel(&self, operation: u64);
+
+        /// An operation that has ended.
+        #[sabi(last_prefix_field)]
+        fn next_done(&self) -> ROption<Done>;
     }
 
     /// What a host does for a plugin. Every method may be called from any thread, at any time of the plugin's life.
@@ -252,7 +315,8 @@ mod objects {
 pub use crate::face::{Face, Object, Offer, Table};
 pub use objects::{
     HostServices, HostServices_TO, JobControl, JobControl_TO, JobObject, JobObject_TO,
-    PluginObject, PluginObject_TO, PortObject, PortObject_TO,
+    PendingObject, PendingObject_TO, PluginObject, PluginObject_TO, PortObject, PortObject_TO,
+    TaskObject, TaskObject_TO,
 };
 
 /// A living plugin.
@@ -265,6 +329,10 @@ pub type PortBox = PortObject_TO<RBox<()>>;
 pub type JobObjectBox = JobObject_TO<RBox<()>>;
 /// A running job's control.
 pub type JobControlBox = JobControl_TO<RBox<()>>;
+/// A call that is pending in a plugin.
+pub type PendingBox = PendingObject_TO<RBox<()>>;
+/// What a host does for a pending call.
+pub type TaskBox = TaskObject_TO<RBox<()>>;
 
 /// What a plugin's library offers: the root module, reached through [`EXPORTED_HEADER`].
 #[repr(C)]

@@ -42,6 +42,7 @@
 //! | structs and enums as arguments and results | [`data`](macro@data) |
 //! | calls with plain types, from a service or another plugin | [`interface`](macro@interface), [`Handle`] |
 //! | other plugins, timers, jobs, the clock, randomness | [`Context`] |
+//! | methods that wait without a thread: `async fn` | [`plugin`](macro@plugin), [`Context`] |
 //! | log records | [`info!`](macro@info) and its siblings, or the `tracing` and `log` crates as usual |
 //!
 //! # Limits
@@ -78,13 +79,15 @@ mod handle;
 mod interface;
 mod job;
 mod logging;
+mod pending;
 mod result;
 mod rope;
 mod state;
+mod task;
 #[cfg(test)]
 mod testing;
 
-pub use context::{CallError, Context, Timer};
+pub use context::{AsyncCall, CallError, Context, Timer};
 pub use contract::FaultKind;
 pub use crossing::{Crossing, Plain};
 pub use handle::Handle;
@@ -103,7 +106,9 @@ pub use tracing::{
 /// What the attributes' output is written in; it may change with any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::adapter::{Beginning, Plugin, Stateful, Stateless, begin, unknown_method};
+    pub use crate::adapter::{
+        Beginning, Plugin, Stateful, Stateless, begin, not_async, unknown_method,
+    };
     pub use crate::answered::Answered;
     pub use crate::arguments::{Argument, Signature, read};
     pub use crate::body::{exclusive, shared};
@@ -112,6 +117,7 @@ pub mod __private {
     pub use crate::data::field;
     pub use crate::export::{LibHeader, PANIC_ABORT, PANIC_UNWIND, header, parts};
     pub use crate::interface::{Called, Entrance, OfferedBy};
+    pub use crate::pending::{Work, work};
     pub use crate::result::{Reason, Returned, refused, written};
     pub use crate::rope::{Rope, text as rope_text};
     pub use crate::state::{

@@ -103,6 +103,9 @@ pub struct Method {
     /// Whether it can refuse (returns a `Result`).
     #[serde(default)]
     pub fallible: bool,
+    /// Whether it is `async`: begun, and polled to its end.
+    #[serde(default)]
+    pub r#async: bool,
 }
 
 impl Method {
@@ -119,7 +122,8 @@ impl Method {
             (false, returns) => format!(" -> {returns}"),
             (true, returns) => format!(" -> Result<{returns}>"),
         };
-        format!("{}({}){returns}", self.name, arguments.join(", "))
+        let r#async = if self.r#async { "async " } else { "" };
+        format!("{async}{}({}){returns}", self.name, arguments.join(", "))
     }
 }
 
@@ -256,6 +260,7 @@ mod tests {
             }],
             returns: "u64".into(),
             fallible: true,
+            r#async: false,
         };
         assert_eq!(method.signature(), "add(by: u64) -> Result<u64>");
     }

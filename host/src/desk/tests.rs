@@ -78,6 +78,16 @@ impl Switchboard for Keeps {
     fn clock(&self) -> &Clock {
         &self.clock
     }
+
+    fn call_async(
+        self: Arc<Self>,
+        _plugin: String,
+        _method: String,
+        _arguments: Vec<u8>,
+        _within: Within,
+    ) -> Calling {
+        Box::pin(std::future::pending())
+    }
 }
 
 #[test]

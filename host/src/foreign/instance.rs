@@ -11,11 +11,19 @@ use super::{
     library::{Closing, Library, Pinned},
     tables::Tables,
 };
-use abi_stable::std_types::{RResult, RSlice, RVec};
+use abi_stable::std_types::{ROption, RResult, RSlice, RVec};
 use anyhow::{Result, anyhow};
-use parking_lot::RwLock;
-use plugin_api::contract::{Answer, FORMAT_JSON, Fault, HostServicesBox, Object, PluginObjectBox};
-use std::{cell::UnsafeCell, fmt, sync::Arc, time::Duration};
+use parking_lot::{ArcRwLockReadGuard, Mutex, RawRwLock, RwLock};
+use plugin_api::contract::{
+    Answer, FORMAT_JSON, Fault, HostServicesBox, Object, PendingBox, PluginObjectBox, TaskBox,
+};
+use std::{
+    cell::UnsafeCell,
+    fmt,
+    sync::Arc,
+    task::{Poll, Waker},
+    time::Duration,
+};
 
 /// How often a lock is tried where the thread must not sleep: about a microsecond.
 const TRIES: usize = 64;
@@ -103,7 +111,7 @@ impl Candidate {
             tables,
             lock: match lock {
                 Locking::None => None,
-                Locking::ForExclusive => Some(RwLock::new(())),
+                Locking::ForExclusive => Some(Lock::default()),
             },
             library: self.library,
         }
@@ -129,8 +137,53 @@ pub(crate) struct Instance {
     object: UnsafeCell<PluginObjectBox>,
     tables: Arc<Tables>,
     /// Between `&mut self` methods and all others; absent where there are none of the former.
-    lock: Option<RwLock<()>>,
+    lock: Option<Lock>,
     library: Library,
+}
+
+#[derive(Default)]
+struct Lock {
+    sides: Arc<RwLock<()>>,
+    /// Pending calls that wait for a `&mut self` method to end.
+    waiting: Mutex<Vec<Waker>>,
+}
+
+impl Lock {
+    /// Wakes the pending calls that wait, when the result is dropped.
+    fn wakes(&self) -> Wakes<'_> {
+        Wakes(self)
+    }
+}
+
+struct Wakes<'lock>(&'lock Lock);
+
+impl Drop for Wakes<'_> {
+    fn drop(&mut self) {
+        let waiting = std::mem::take(&mut *self.0.waiting.lock());
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A pending call's share in an instance: no `&mut self` method runs as long as it lives.
+pub(crate) struct Share {
+    _shared: Option<ArcRwLockReadGuard<RawRwLock, ()>>,
+}
+
+/// A call that is pending in an instance. Dropping it cancels it.
+pub(crate) struct PendingCall {
+    // In this order: it may run author's code to its end.
+    object: PendingBox,
+    _share: Share,
+}
+
+impl PendingCall {
+    /// Lets it go on as far as it can; gives its answer once, when it has one.
+    pub(crate) fn poll(&mut self) -> Option<Result<Vec<u8>, PluginFault>> {
+        match self.object.poll() {
+            ROption::RSome(answer) => Some(bytes(answer)),
+            ROption::RNone => None,
+        }
+    }
 }
 
 // SAFETY: The object is `Send + Sync` by its contract. The cell gives `&mut` to it in `call_exclusive` only, under the
@@ -179,8 +232,8 @@ impl Instance {
             Some(lock) => Some(
                 in_time(
                     limit,
-                    || lock.try_read_recursive(),
-                    || lock.try_read_recursive_for(limit),
+                    || lock.sides.try_read_recursive(),
+                    || lock.sides.try_read_recursive_for(limit),
                 )
                 .ok_or(Unanswered::OutOfTime)?,
             ),
@@ -208,7 +261,9 @@ impl Instance {
             );
             return Err(Unanswered::Fault(PluginFault(fault)));
         };
-        let _alone = in_time(limit, || lock.try_write(), || lock.try_write_for(limit))
+        let _then = lock.wakes();
+        let sides = &lock.sides;
+        let _alone = in_time(limit, || sides.try_write(), || sides.try_write_for(limit))
             .ok_or(Unanswered::OutOfTime)?;
         enters();
         // SAFETY: The write side of the lock is held: no other reference to the object exists, since each is made under
@@ -245,20 +300,72 @@ impl Instance {
             // There are no such methods, and so no lock.
             None => None,
             Some(lock) if exclusive => {
-                let _alone = lock.try_write_for(limit)?;
+                let _then = lock.wakes();
+                let _alone = lock.sides.try_write_for(limit)?;
                 Some(inside(object))
             }
             Some(lock) => {
                 // Recursive as in `call`.
-                let _shared = lock.try_read_recursive_for(limit)?;
+                let _shared = lock.sides.try_read_recursive_for(limit)?;
                 Some(inside(object))
+            }
+        }
+    }
+
+    /// A share for a pending call, once no `&mut self` method runs or waits; a call from inside does not wait for those
+    /// that wait for it.
+    pub(crate) fn poll_share(&self, from_inside: bool, waker: &Waker) -> Poll<Share> {
+        let Some(lock) = &self.lock else {
+            return Poll::Ready(Share { _shared: None });
+        };
+        let shared = || {
+            if from_inside {
+                lock.sides.try_read_recursive_arc()
+            } else {
+                lock.sides.try_read_arc()
+            }
+        };
+        if let Some(shared) = shared() {
+            return Poll::Ready(Share {
+                _shared: Some(shared),
+            });
+        }
+        lock.waiting.lock().push(waker.clone());
+        // A method that has ended meanwhile has found nobody to wake.
+        match shared() {
+            Some(shared) => Poll::Ready(Share {
+                _shared: Some(shared),
+            }),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Begins an `async` method.
+    pub(crate) fn begin(
+        &self,
+        share: Share,
+        method: u32,
+        arguments: &[u8],
+        task: TaskBox,
+    ) -> Result<PendingCall, PluginFault> {
+        // SAFETY: No `&mut` to the object exists: it is only made under the write side of the lock, whose read side the
+        // share holds, or there is no lock and it is never made.
+        let object = unsafe { &*self.object.get() };
+        let arguments = RSlice::from_slice(arguments);
+        match object.begin(method, FORMAT_JSON, arguments, task) {
+            RResult::ROk(object) => Ok(PendingCall {
+                object,
+                _share: share,
+            }),
+            RResult::RErr(fault) => {
+                Err(PluginFault(Fault::new(fault.kind, fault.message.as_str())))
             }
         }
     }
 
     /// Its state in the format of `schema`, with no `&mut self` method inside.
     pub(crate) fn snapshot(&self, schema: u32) -> Result<Vec<u8>, PluginFault> {
-        let _shared = self.lock.as_ref().map(|lock| lock.read());
+        let _shared = self.lock.as_ref().map(|lock| lock.sides.read());
         // SAFETY: No `&mut` to the object exists: it is only made under the write side of the lock, whose read side is
         // held here, or there is no lock and it is never made.
         let object = unsafe { &*self.object.get() };

@@ -295,7 +295,8 @@ impl<T: Tenant> Gate<T> {
             return Err(self.inside());
         };
         let held_back = self.hold_back();
-        if !self.register.wait_until_empty(deadline) {
+        let tenant = self.tenant().map(|tenant| tenant.number());
+        if !self.register.wait_until_empty(tenant, deadline) {
             return Err(self.inside());
         }
         let mut unbiased = Unbiased::new(self);
@@ -308,7 +309,7 @@ impl<T: Tenant> Gate<T> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if let Some(door) = self.door.try_write_for(patience.min(left))
-                && self.register.is_empty()
+                && self.register.wait_until_empty(tenant, Instant::now())
             {
                 unbiased.stays = true;
                 return Ok(Closed {

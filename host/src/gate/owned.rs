@@ -15,7 +15,7 @@
 //! 3. A lease lets go of the tenant first, and of its entry then.
 
 use super::{
-    Gate, Inside, Refusal, Tenant, pin,
+    Failure, Gate, Inside, Refusal, Tenant, pin,
     sync::{Condvar, Instant, Mutex, thread_local},
 };
 use std::{
@@ -44,6 +44,8 @@ struct Book {
     /// By how many new leases are held back.
     held_back: u32,
     inside: BTreeMap<u64, Entry>,
+    /// How many are inside of each tenant.
+    counts: BTreeMap<u64, usize>,
     /// In the order of their coming.
     waiting: BTreeMap<u64, Waker>,
 }
@@ -59,22 +61,55 @@ impl Book {
         self.last_number += 1;
         self.last_number
     }
+
+    fn enter(&mut self, tenant: u64) -> u64 {
+        let number = self.number();
+        let entry = Entry {
+            tenant,
+            method: None,
+            since: Instant::now(),
+        };
+        self.inside.insert(number, entry);
+        *self.counts.entry(tenant).or_default() += 1;
+        number
+    }
+
+    /// Whether one of these is inside of this tenant of this gate, and has not ended.
+    fn has(&self, within: &Within, gate: usize, tenant: u64) -> bool {
+        within.links().any(|link| {
+            link.gate == gate && link.tenant == tenant && self.inside.contains_key(&link.lease)
+        })
+    }
+
+    /// Says whether it was the last inside of its tenant.
+    fn leave(&mut self, number: u64) -> bool {
+        let Some(entry) = self.inside.remove(&number) else {
+            return false;
+        };
+        match self.counts.get_mut(&entry.tenant) {
+            Some(count) if *count > 1 => {
+                *count -= 1;
+                false
+            }
+            _ => {
+                self.counts.remove(&entry.tenant);
+                true
+            }
+        }
+    }
 }
 
 impl Register {
-    /// Waits until there is no lease, at most until `deadline`. Says whether there is none.
-    pub(super) fn wait_until_empty(&self, deadline: Instant) -> bool {
+    /// Waits until there is no lease on this tenant, at most until `deadline`. Says whether there is none.
+    pub(super) fn wait_until_empty(&self, tenant: Option<u64>, deadline: Instant) -> bool {
+        let Some(tenant) = tenant else { return true };
         let mut book = self.book.lock();
-        while !book.inside.is_empty() {
+        while book.counts.contains_key(&tenant) {
             if self.ended.wait_until(&mut book, deadline).timed_out() {
-                return book.inside.is_empty();
+                return !book.counts.contains_key(&tenant);
             }
         }
         true
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.book.lock().inside.is_empty()
     }
 
     /// The calls that are pending, oldest first: all, or those inside one tenant.
@@ -126,10 +161,10 @@ impl<T: Tenant> Gate<T> {
         }
     }
 
-    /// Whether a call within these is inside of this gate further out: it must not wait for itself.
-    fn lets_in(&self, book: &Book, within: &Within) -> bool {
-        let is_inside = |link: &Link| link.gate == self.id && book.inside.contains_key(&link.lease);
-        within.links().any(is_inside) || pin::is_inside(self.id)
+    /// Whether a call within these is inside of this tenant further out: it must not wait for itself. One that is inside
+    /// of a tenant of before is not waited for.
+    fn lets_in(&self, book: &Book, within: &Within, tenant: u64) -> bool {
+        book.has(within, self.id, tenant) || pin::is_inside(self.id)
     }
 }
 
@@ -150,7 +185,9 @@ impl<T: Tenant> Future for Enter<'_, T> {
             return Poll::Ready(Err(Refusal::TooDeep));
         }
         let mut book = gate.register.book.lock();
-        if book.held_back > 0 && !gate.lets_in(&book, &self.within) {
+        let tenant = gate.tenant();
+        let is_from_inside = |tenant: &Arc<T>| gate.lets_in(&book, &self.within, tenant.number());
+        if book.held_back > 0 && !tenant.as_ref().is_some_and(is_from_inside) {
             let number = self.number.unwrap_or_else(|| book.number());
             let before = book.waiting.insert(number, context.waker().clone());
             drop(book);
@@ -158,16 +195,10 @@ impl<T: Tenant> Future for Enter<'_, T> {
             self.number = Some(number);
             return Poll::Pending;
         }
-        let Some(tenant) = gate.tenant() else {
+        let Some(tenant) = tenant else {
             return Poll::Ready(Err(Refusal::Vacant));
         };
-        let number = book.number();
-        let entry = Entry {
-            tenant: tenant.number(),
-            method: None,
-            since: Instant::now(),
-        };
-        book.inside.insert(number, entry);
+        let number = book.enter(tenant.number());
         drop(book);
         tenant.tally().pends();
         let link = Link {
@@ -231,6 +262,16 @@ impl<T: Tenant> Owned<T> {
         &self.within
     }
 
+    /// Its number: no two leases on a gate have the same.
+    pub(crate) fn number(&self) -> u64 {
+        self.place.number
+    }
+
+    /// Counts that the call failed.
+    pub(crate) fn count_failure(&self, failure: Failure) {
+        self.tenant.tenant.tally().fail(failure);
+    }
+
     /// Notes which method is called, for those who ask who is inside.
     pub(crate) fn note_method(&self, method: u32) {
         let mut book = self.place.register.book.lock();
@@ -249,8 +290,7 @@ struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut book = self.register.book.lock();
-        book.inside.remove(&self.number);
-        if book.inside.is_empty() {
+        if book.leave(self.number) {
             self.register.ended.notify_all();
         }
     }
@@ -274,7 +314,7 @@ thread_local! {
 
 /// Whether the calling thread holds any lease, on any gate, or runs something within a pending call.
 pub(crate) fn is_inside_any() -> bool {
-    pin::is_inside_any() || Within::current().0.is_some()
+    pin::is_inside_any() || Within::current().is_some()
 }
 
 impl Within {
@@ -293,10 +333,19 @@ impl Within {
         }
     }
 
-    /// Whether one of these is inside of this tenant.
+    /// Whether there are any.
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether one of these is inside of this tenant, and has not ended.
     pub(crate) fn holds<T: Tenant>(&self, gate: &Gate<T>, tenant: &T) -> bool {
-        self.links()
-            .any(|link| link.gate == gate.id && link.tenant == tenant.number())
+        self.is_some()
+            && gate
+                .register
+                .book
+                .lock()
+                .has(self, gate.id, tenant.number())
     }
 
     fn depth(&self) -> u32 {

@@ -32,7 +32,7 @@ pub(crate) struct Inside {
     pub(crate) method: Option<u32>,
     /// Since when, once it is known.
     pub(crate) since: Option<Instant>,
-    /// On which thread.
+    /// On which thread; empty for one that is pending on none.
     pub(crate) thread: Arc<str>,
 }
 

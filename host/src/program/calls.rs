@@ -22,7 +22,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// The header with the version that answered.
 pub(crate) const VERSION_HEADER: HeaderName = HeaderName::from_static("x-plugin-version");
@@ -36,6 +36,8 @@ pub(crate) struct Calls {
     timeout: Duration,
     body_timeout: Duration,
     max_body: usize,
+    /// Calls of `async` methods that may be pending.
+    pending: Arc<Semaphore>,
     refusing: Arc<AtomicBool>,
 }
 
@@ -47,6 +49,7 @@ impl Calls {
             timeout: config.timeout,
             body_timeout: config.body_timeout,
             max_body: usize::try_from(config.max_body).unwrap_or(usize::MAX),
+            pending: Arc::new(Semaphore::new(config.queue)),
             refusing: Arc::default(),
         }
     }
@@ -84,7 +87,8 @@ impl Calls {
         method.map_err(|error| refusal(&error))
     }
 
-    /// Calls on a thread of the library's, and waits for the answer as long as calls may take.
+    /// Calls on a thread of the library's, or none while an `async` method is pending, and waits for the answer as long as
+    /// calls may take.
     pub(crate) async fn call_elsewhere(
         &self,
         method: &Method,
@@ -93,9 +97,12 @@ impl Calls {
         let (answer, answered) = oneshot::channel();
         // The receiver may be gone by then: a client who left.
         let answer = move |result| drop(answer.send(result));
-        method
-            .call_queued(arguments, answer)
-            .map_err(|error| not_queued(&error))?;
+        let begun = if method.is_async() {
+            self.begin(method, &arguments, answer)
+        } else {
+            method.call_queued(arguments, answer)
+        };
+        begun.map_err(|error| not_queued(&error))?;
         let whither = || format!("{}.{}", method.plugin(), method.name());
         match tokio::time::timeout(self.timeout, answered).await {
             Ok(Ok(answered)) => answered.map_err(|error| refusal(&error)),
@@ -117,6 +124,28 @@ impl Calls {
                 ),
             )),
         }
+    }
+
+    /// Begins an `async` method, which takes no thread while it is pending.
+    fn begin(
+        &self,
+        method: &Method,
+        arguments: &[u8],
+        answer: impl FnOnce(Result<Reply, CallError>) + Send + 'static,
+    ) -> Result<(), CallError> {
+        let place = Arc::clone(&self.pending)
+            .try_acquire_owned()
+            .map_err(|_full| {
+                CallError::Busy("too many calls are pending; this one was not executed".to_owned())
+            })?;
+        let call = self
+            .host
+            .call_async(method.plugin(), method.name(), arguments);
+        tokio::spawn(async move {
+            answer(call.await);
+            drop(place);
+        });
+        Ok(())
     }
 
     /// The routes.
@@ -174,7 +203,7 @@ pub(crate) fn refusal(error: &CallError) -> Refusal {
         CallError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
         CallError::Panicked(_) | CallError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         CallError::NotServing(_) | CallError::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
-        CallError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+        CallError::TimedOut(_) | CallError::Cancelled(_) => StatusCode::GATEWAY_TIMEOUT,
     };
     let refusal = Refusal::new(status, error.kind(), error.to_string());
     match error {

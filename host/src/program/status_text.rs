@@ -66,9 +66,9 @@ pub(crate) fn plugin(status: &PluginStatus, output: &Output) -> String {
     for call in &status.inside {
         let age = Duration::from_millis(call.age_millis);
         let text = format!(
-            "{} on thread {} for {}, generation {}",
+            "{} {} for {}, generation {}",
             call.method,
-            call.thread,
+            call.place(),
             humantime::format_duration(age),
             call.generation
         );

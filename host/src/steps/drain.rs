@@ -1,14 +1,16 @@
 //! Drain: closes the gate, and waits until no call is inside.
 //!
 //! Takes a [`Loaded`](super::load::Loaded) candidate. Gives it [`Drained`], with the closed gate. Fails when calls are
-//! still inside at the deadline, and names them. Callers who arrive wait outside, each no longer than one try takes.
+//! still inside at the deadline, and names them; where a plugin goes out of service, those that are only pending are
+//! cancelled then. Callers who arrive wait outside, each no longer than one try takes.
 //! Dropping the ticket opens the gate on the incumbent.
 
 use crate::{
     config::{OnDrainDeadline, PluginConfig},
     deadline,
-    gate::{Closed, Leaving},
+    gate::{Closed, Inside, Leaving},
     generation::Generation,
+    pending,
     slot::{self, Slot},
 };
 use anyhow::{Result, anyhow};
@@ -28,6 +30,18 @@ pub(crate) struct Drained<'a, Ticket> {
     pub(crate) only_one: MutexGuard<'a, ()>,
 }
 
+/// How long cancelled calls may take to leave.
+const LEAVE: Duration = Duration::from_secs(1);
+
+/// What becomes of calls that are pending at the deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtDeadline {
+    /// They go on, and the drain has failed.
+    LetThemBe,
+    /// They are cancelled.
+    CancelThem,
+}
+
 /// Drains the slot for whoever holds the ticket: a candidate, or what is to be unloaded. Nothing keeps trying in a host
 /// that is shutting down.
 pub(crate) fn drain<'a, Ticket>(
@@ -35,6 +49,7 @@ pub(crate) fn drain<'a, Ticket>(
     slot: &'a Slot,
     only_one: &'a Mutex<()>,
     config: &PluginConfig,
+    at_deadline: AtDeadline,
     shutting_down: &AtomicBool,
 ) -> Result<Drained<'a, Ticket>> {
     loop {
@@ -51,7 +66,7 @@ pub(crate) fn drain<'a, Ticket>(
                     humantime::format_duration(config.drain_deadline)
                 ));
             }
-            Some(guard) => match slot.gate.close(deadline, config.close_patience) {
+            Some(guard) => match close(slot, deadline, config.close_patience, at_deadline) {
                 Ok(closed) => {
                     return Ok(Drained {
                         ticket,
@@ -72,6 +87,25 @@ pub(crate) fn drain<'a, Ticket>(
         tracing::warn!(plugin = &*slot.name, "still draining, inside are: {words}");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+fn close(
+    slot: &Slot,
+    deadline: Instant,
+    patience: Duration,
+    at_deadline: AtDeadline,
+) -> Result<Closed<'_, Generation>, Vec<Inside>> {
+    // Between the tries too, so that none follows those that are cancelled.
+    let _held_back = slot.gate.hold_back();
+    let closed = slot.gate.close(deadline, patience);
+    let Some(generation) = slot.gate.tenant() else {
+        return closed;
+    };
+    if closed.is_ok() || at_deadline == AtDeadline::LetThemBe || generation.pending.is_empty() {
+        return closed;
+    }
+    pending::cancel_all(generation, LEAVE);
+    slot.gate.close(Instant::now() + LEAVE, patience)
 }
 
 /// In overlap mode: waits until no call is inside the replaced generation, or until the deadline has passed. What is

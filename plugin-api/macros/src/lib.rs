@@ -178,6 +178,32 @@ pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// the caller is told. Doc comments go along: they are what callers see. A first argument `ctx: &Context` is given by
 /// the host, not by the caller.
 ///
+/// A function with `&self` can be `async`: while it waits, it keeps no thread. It waits with what its context gives it
+/// (`ctx.sleep`, `ctx.call_async`), or with channels, locks and combinators that need no runtime of their own; between two
+/// waits it is as quick as a plain method should be, since it runs on its caller's executor. Its future is [`Send`], and
+/// owns what it was called with. It is dropped, and nothing else of it executed, when its caller gives up, or when the plugin
+/// goes out of service while it is pending. It may be called like any other method: who waits for it with a thread takes it to its
+/// end there. A method with `&mut self` waits until no call of the plugin is pending; so a pending call cannot call one of
+/// its own plugin's, which is an error.
+///
+/// ```
+/// use plugin_api::{CallError, Context};
+/// use std::time::Duration;
+///
+/// #[derive(Default)]
+/// struct Quotes;
+///
+/// #[plugin_api::plugin(name = "quotes", stateless)]
+/// impl Quotes {
+///     /// The total, as it is in a second.
+///     async fn later(&self, ctx: &Context) -> Result<u64, CallError> {
+///         ctx.sleep(Duration::from_secs(1)).await?;
+///         ctx.call_async("counter", "total", ()).await
+///     }
+/// }
+/// # fn main() {}
+/// ```
+///
 /// Whatever is not a method (an associated function, a generic helper) goes into another `impl` block.
 ///
 /// # `new` and `attach`

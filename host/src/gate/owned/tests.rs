@@ -175,6 +175,8 @@ fn a_call_from_inside_is_not_held_back() {
     );
     let stale = outer.within().clone();
     drop(outer);
+    let tenant = gate.tenant().expect("there is one");
+    assert!(!stale.holds(&gate, &tenant), "it has ended");
     let again = entered_within(&gate, inner.within());
     drop((inner, again));
     assert!(
@@ -218,12 +220,26 @@ fn a_replaced_tenant_lingers_until_its_pending_calls_have_ended() {
         panic!("a call is pending inside");
     };
     assert_eq!(leaving.inside().len(), 1, "the other one is inside another");
+    drop(new);
+    drop(closed(&gate));
     drop(old);
     assert_eq!(leaving.inside(), []);
     let Ok(tenant) = leaving.into_tenant() else {
         panic!("nobody is inside");
     };
     assert_eq!(tenant.0, 1);
+}
+
+#[test]
+fn a_call_from_inside_of_a_replaced_tenant_is_held_back_like_all_others() {
+    let gate = gate_on(1);
+    let old = entered(&gate);
+    let leaving = gate.replace(Some(Arc::new(Numbered(2))));
+    let closed = closed(&gate);
+    assert!(poll(pin!(gate.enter_owned(old.within().clone()))).is_pending());
+    drop(closed);
+    assert_eq!(entered_within(&gate, old.within()).tenant().number(), 2);
+    drop((old, leaving));
 }
 
 #[test]

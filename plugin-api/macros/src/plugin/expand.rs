@@ -21,6 +21,7 @@ pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
     let call_exclusive = arms(plugin, true);
     let offers = offers(plugin);
     let asked = asked(plugin);
+    let begin = begin(plugin);
     let export = plugin
         .exported
         .then(|| quote!(::plugin_api::__export! { #r#type }));
@@ -71,6 +72,8 @@ pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
                     ),
                 }
             }
+
+            #begin
         }
 
         #asked
@@ -206,45 +209,69 @@ fn arms(plugin: &Plugin, exclusive: bool) -> TokenStream {
         .methods
         .iter()
         .zip(0_u32..)
-        .filter(|(method, _)| method.exclusive == exclusive)
+        .filter(|(method, _)| method.exclusive == exclusive && !method.r#async)
         .map(|(method, number)| {
-            let body = body(method, &plugin.r#type);
-            quote!(#number => { #body })
+            let read = read(method);
+            let (call, written) = call(method, &plugin.r#type);
+            quote!(#number => {
+                #read
+                let result: ::core::result::Result<_, ::plugin_api::contract::Fault> = #call;
+                #written
+            })
         })
         .collect()
 }
 
-/// Reads the arguments, calls the method, writes its result.
-fn body(method: &Method, r#type: &Type) -> TokenStream {
-    let (ident, name, signature) = (&method.ident, &method.name, manifest::signature(method));
+/// The function that begins `async` methods, where there are any.
+fn begin(plugin: &Plugin) -> Option<TokenStream> {
+    let arms: Vec<TokenStream> = plugin
+        .methods
+        .iter()
+        .zip(0_u32..)
+        .filter(|(method, _)| method.r#async)
+        .map(|(method, number)| {
+            let read = read(method);
+            let (call, written) = call(method, &plugin.r#type);
+            let work = quote_spanned!(located(method.ident.span())=> ::plugin_api::__private::work);
+            quote!(#number => {
+                #read
+                ::core::result::Result::Ok(#work(async move {
+                    let result: ::core::result::Result<_, ::plugin_api::contract::Fault> = #call;
+                    #written
+                }))
+            })
+        })
+        .collect();
+    if arms.is_empty() {
+        return None;
+    }
+    Some(quote! {
+        fn begin(
+            plugin: ::std::sync::Arc<Self>,
+            context: ::plugin_api::Context,
+            method: u32,
+            arguments: &[u8],
+        ) -> ::core::result::Result<::plugin_api::__private::Work, ::plugin_api::contract::Fault> {
+            let _ = (&plugin, &context, arguments);
+            match method {
+                #(#arms)*
+                _ => ::core::result::Result::Err(::plugin_api::__private::not_async(method)),
+            }
+        }
+    })
+}
+
+/// Reads the arguments.
+fn read(method: &Method) -> TokenStream {
+    let (ident, signature) = (&method.ident, manifest::signature(method));
     let names = method.arguments.iter().map(|argument| &argument.name);
     let owned = method.arguments.iter().map(|argument| &argument.owned);
-    let passed = method
-        .arguments
-        .iter()
-        .enumerate()
-        .map(|(index, argument)| {
-            let index = Index::from(index);
-            if argument.borrowed {
-                quote!(, &list.#index)
-            } else {
-                quote!(, list.#index)
-            }
-        });
-    let context = method.takes_context.then(|| quote!(, context));
-    let call = outcome(
-        quote!(<#r#type>::#ident(self #context #(#passed)*)),
-        method.fallible,
-        method.span,
-    );
     // The error for an argument type stands at it; with several, at the method, since they are read as one.
     let place = match method.arguments.as_slice() {
         [argument] => argument.span,
         _ => ident.span(),
     };
     let read = quote_spanned!(located(place)=> ::plugin_api::__private::read::<(#(#owned,)*)>);
-    let written =
-        quote_spanned!(located(method.span)=> ::plugin_api::__private::written(#name, &result?));
     let list = if method.arguments.is_empty() {
         quote!(())
     } else {
@@ -258,7 +285,37 @@ fn body(method: &Method, r#type: &Type) -> TokenStream {
             },
             arguments,
         )?;
-        let result: ::core::result::Result<_, ::plugin_api::contract::Fault> = #call;
-        #written
     }
+}
+
+/// Calls the method with the arguments that were read, and writes its `result`.
+fn call(method: &Method, r#type: &Type) -> (TokenStream, TokenStream) {
+    let (ident, name) = (&method.ident, &method.name);
+    let passed = method
+        .arguments
+        .iter()
+        .enumerate()
+        .map(|(index, argument)| {
+            let index = Index::from(index);
+            if argument.borrowed {
+                quote!(, &list.#index)
+            } else {
+                quote!(, list.#index)
+            }
+        });
+    // A future owns what a plain method is lent.
+    let (receiver, context, awaited) = if method.r#async {
+        (quote!(&plugin), quote!(, &context), quote!(.await))
+    } else {
+        (quote!(self), quote!(, context), TokenStream::new())
+    };
+    let context = method.takes_context.then_some(context);
+    let call = outcome(
+        quote!(<#r#type>::#ident(#receiver #context #(#passed)*)#awaited),
+        method.fallible,
+        method.span,
+    );
+    let written =
+        quote_spanned!(located(method.span)=> ::plugin_api::__private::written(#name, &result?));
+    (call, written)
 }

@@ -32,13 +32,14 @@ fn method(method: &Method) -> String {
         })
         .collect();
     format!(
-        "{{\"name\":{},\"doc\":{},\"exclusive\":{},\"arguments\":[{}],\"returns\":{},\"fallible\":{}}}",
+        "{{\"name\":{},\"doc\":{},\"exclusive\":{},\"arguments\":[{}],\"returns\":{},\"fallible\":{},\"async\":{}}}",
         json::string(&method.name),
         json::string(&method.doc),
         method.exclusive,
         arguments.join(","),
         json::string(&method.returns),
         method.fallible,
+        method.r#async,
     )
 }
 

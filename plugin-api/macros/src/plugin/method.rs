@@ -23,6 +23,7 @@ pub(super) struct Method {
     pub(super) arguments: Vec<Argument>,
     pub(super) returns: String,
     pub(super) fallible: bool,
+    pub(super) r#async: bool,
     /// Where the type of its result stands.
     pub(super) span: Span,
 }
@@ -52,6 +53,13 @@ pub(super) fn method(
         return None;
     };
     check_receiver(receiver, stateless, mistakes);
+    if let (Some(r#async), Some(_)) = (&signature.asyncness, &receiver.mutability) {
+        mistakes.at(
+            r#async,
+            "a method that waits cannot keep all others out: write `async fn` with `&self`, and put what it changes behind a \
+             lock; or a plain `fn` with `&mut self`",
+        );
+    }
     let mut takes_context = false;
     let mut arguments = Vec::new();
     for (position, input) in inputs.enumerate() {
@@ -82,6 +90,7 @@ pub(super) fn method(
         arguments,
         returns,
         fallible,
+        r#async: signature.asyncness.is_some(),
         span: match &signature.output {
             ReturnType::Default => signature.ident.span(),
             ReturnType::Type(_, r#type) => r#type.span(),

@@ -137,12 +137,6 @@ fn function(function: &ImplItemFn, plugin: &Plugin) -> Result<Function> {
 /// What no function of the block can have.
 fn check_function(function: &ImplItemFn, mistakes: &mut Mistakes) {
     let signature = &function.sig;
-    if let Some(r#async) = &signature.asyncness {
-        mistakes.at(
-            r#async,
-            "async methods are not supported yet: write a plain `fn` with `&self`, which runs concurrently with others",
-        );
-    }
     if let Some(r#unsafe) = &signature.unsafety {
         mistakes.at(
             r#unsafe,

@@ -11,9 +11,20 @@ pub(super) struct Special {
     pub(super) fallible: bool,
 }
 
+/// Neither can be `async`.
+fn check_plain(function: &ImplItemFn, write: &str, mistakes: &mut Mistakes) {
+    if let Some(r#async) = &function.sig.asyncness {
+        mistakes.at(
+            r#async,
+            format!("what happens before the plugin serves waits for nothing: {write}"),
+        );
+    }
+}
+
 pub(super) fn new(function: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Special> {
     const WRITE: &str =
         "write `fn new() -> Self` or `fn new(ctx: &Context) -> Self`, or with a `Result<Self, _>`";
+    check_plain(function, WRITE, mistakes);
     let signature = &function.sig;
     let mut inputs = signature.inputs.iter();
     let takes_context = match inputs.next() {
@@ -43,6 +54,7 @@ pub(super) fn new(function: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Spec
 
 pub(super) fn attach(function: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Special> {
     const WRITE: &str = "write `fn attach(&mut self, ctx: &Context)`, or with `-> Result<(), _>`";
+    check_plain(function, WRITE, mistakes);
     let signature = &function.sig;
     let mut inputs = signature.inputs.iter();
     match inputs.next() {

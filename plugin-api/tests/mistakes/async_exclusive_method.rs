@@ -6,7 +6,8 @@ struct Counter {
 
 #[plugin_api::plugin]
 impl Counter {
-    async fn total(&self) -> u64 {
+    async fn add(&mut self, by: u64) -> u64 {
+        self.total += by;
         self.total
     }
 }
