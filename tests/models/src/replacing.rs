@@ -7,6 +7,7 @@ use crate::{
 use std::sync::Arc;
 
 fn replace(gate: &Gate<Watched>, next: Arc<Watched>) {
+    next.furnish();
     end(gate.replace(Some(next)).expect("a tenant stood there"));
 }
 

@@ -130,6 +130,7 @@ pub(crate) fn end(mut left: Leaving<Watched>) {
 
 /// Lets another tenant in while the gate is closed, and ends the one of before.
 pub(crate) fn swap(gate: &Gate<Watched>, next: Arc<Watched>) {
+    next.furnish();
     end_at_once(close(gate).open_on(Some(next)));
 }
 
@@ -168,6 +169,16 @@ impl Watched {
         self.number
     }
 
+    /// Writes to all that there is, as who makes a tenant does, and who ends it.
+    pub(crate) fn furnish(&self) {
+        for caller in 0..CALLERS {
+            self.room.write(caller);
+        }
+        if let Some(plate) = &self.room.plate {
+            plate.with_mut(|_| ());
+        }
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.room.gone.load(Ordering::Relaxed)
     }
@@ -175,12 +186,7 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        for caller in 0..CALLERS {
-            self.room.write(caller);
-        }
-        if let Some(plate) = &self.room.plate {
-            plate.with_mut(|_| ());
-        }
+        self.furnish();
         self.room.gone.store(true, Ordering::Relaxed);
     }
 }
