@@ -21,7 +21,7 @@ mod threads;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use parking_lot::RwLock;
-use sources::gate::{Gate, Tenant};
+use sources::gate::{Call, Gate, Tally, Tenant};
 use std::{
     hint::black_box,
     sync::{Arc, mpsc},
@@ -30,17 +30,27 @@ use std::{
 };
 use threads::together;
 
+/// What is called, as far as the gate is told.
+const CALL: Call = Call {
+    method: 0,
+    exclusive: false,
+};
 /// How long anybody waits.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A function, behind a gate.
 struct Adder {
     add: fn(u64, u64) -> u64,
+    tally: Arc<Tally>,
 }
 
 impl Tenant for Adder {
     fn number(&self) -> u64 {
         1
+    }
+
+    fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 }
 
@@ -52,6 +62,7 @@ fn add(a: u64, b: u64) -> u64 {
 fn adder() -> Arc<Adder> {
     Arc::new(Adder {
         add: black_box(add as fn(u64, u64) -> u64),
+        tally: Arc::default(),
     })
 }
 
@@ -65,8 +76,7 @@ fn open_gate() -> Gate<Adder> {
 /// Goes through the gate to do this: all that knows how a gate is used.
 #[inline(always)]
 fn pass<R>(gate: &Gate<Adder>, inside: impl FnOnce(&Adder) -> R) -> R {
-    let lease = gate.enter(LIMIT).expect("the gate is open");
-    inside(lease.tenant())
+    gate.pass(LIMIT, CALL, inside).expect("the gate is open")
 }
 
 /// A function that feeds its result to itself at the next call.
@@ -83,11 +93,11 @@ fn one_thread(criterion: &mut Criterion) {
         bench.iter(chained(|a, b| (lock.read().add)(a, b)))
     });
     group.bench_function("gate", |bench| {
-        bench.iter(chained(|a, b| pass(&gate, |adder| (adder.add)(a, b))));
+        bench.iter(chained(|a, b| pass(&gate, move |adder| (adder.add)(a, b))));
     });
     group.bench_function("gate, nested in a lease", |bench| {
         pass(&gate, |_| {
-            bench.iter(chained(|a, b| pass(&gate, |adder| (adder.add)(a, b))));
+            bench.iter(chained(|a, b| pass(&gate, move |adder| (adder.add)(a, b))));
         });
     });
     group.finish();
@@ -112,7 +122,7 @@ fn by_the_door(criterion: &mut Criterion) {
         // The bias is gone when a caller is slow all at once; a moment is more than enough for it.
         thread::sleep(Duration::from_millis(100));
         criterion.bench_function("one thread/gate, by the door", |bench| {
-            bench.iter(chained(|a, b| pass(gate, |adder| (adder.add)(a, b))));
+            bench.iter(chained(|a, b| pass(gate, move |adder| (adder.add)(a, b))));
         });
         drop(leave);
     });
@@ -130,7 +140,7 @@ fn two_threads(criterion: &mut Criterion) {
     group.bench_function("gate", |bench| {
         bench.iter_custom(|times| {
             together(times, || {
-                chained(|a, b| pass(&gate, |adder| (adder.add)(a, b)))
+                chained(|a, b| pass(&gate, move |adder| (adder.add)(a, b)))
             })
         });
     });

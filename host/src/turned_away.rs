@@ -135,30 +135,3 @@ fn signatures(generation: &Generation) -> String {
         signatures.join(", ")
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_good_for_the_generation_it_was_found_in() {
-        let place = Place::default();
-        assert_eq!(place.look(0), None);
-        assert_eq!(place.look(1), None);
-        for found in [(0, false), (0, true), (7, false), (65_535, true)] {
-            place.keep(41, found);
-            assert_eq!(place.look(41), Some(found));
-            assert_eq!(place.look(42), None);
-            assert_eq!(place.look(0), None);
-        }
-    }
-
-    #[test]
-    fn a_number_that_a_place_has_no_room_for_is_not_kept() {
-        let place = Place::default();
-        place.keep(1 << 47, (1, false));
-        place.keep(5, (65_536, false));
-        assert_eq!(place.look(5), None);
-        assert_eq!(place.look(1 << 47), None);
-    }
-}

@@ -3,6 +3,8 @@
 use super::*;
 use crate::{
     desk::Turn,
+    error::HandleError,
+    handle::Passage,
     promise::{Promise, Promised, promise},
 };
 use std::{sync::mpsc, thread::JoinHandle};
@@ -21,6 +23,10 @@ impl Switchboard for Host {
     }
 
     fn call_later(self: Arc<Self>, _: Arc<str>, _: Arc<str>, _: Arc<[u8]>, _: Turn) {}
+
+    fn passage(&self, _: &str, _: &str, _: Arc<str>) -> Result<Passage, HandleError> {
+        unreachable!("a pending call calls by name")
+    }
 
     fn clock(&self) -> &Clock {
         &self.clock

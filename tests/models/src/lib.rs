@@ -13,10 +13,7 @@
 #![cfg(test)]
 
 #[path = "../../../host/src/gate/mod.rs"]
-#[expect(
-    dead_code,
-    reason = "models ask less of the gate than the host does"
-)]
+#[expect(dead_code, reason = "models ask less of the gate than the host does")]
 mod gate;
 
 #[expect(

@@ -1,7 +1,7 @@
 //! What owned leases promise, each held up by hand: a lease goes where the test takes it.
 
+use super::super::{Closed, Tally};
 use super::*;
-use crate::gate::{Closed, Tally};
 use std::{
     pin::pin,
     sync::mpsc,
@@ -234,7 +234,7 @@ fn a_replaced_tenant_lingers_until_its_pending_calls_have_ended() {
 fn a_call_from_inside_of_a_replaced_tenant_is_held_back_like_all_others() {
     let gate = gate_on(1);
     let old = entered(&gate);
-    let leaving = gate.replace(Some(Arc::new(Numbered(2))));
+    let leaving = gate.replace(Some(numbered(2)));
     let closed = closed(&gate);
     assert!(poll(pin!(gate.enter_owned(old.within().clone()))).is_pending());
     drop(closed);
