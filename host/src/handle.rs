@@ -5,7 +5,7 @@
 
 use crate::{
     announce::Announcer,
-    error::CallError,
+    error::{CallError, HandleError},
     event::Happening,
     foreign::{
         interpose,
@@ -13,7 +13,8 @@ use crate::{
     },
     gate::{Call, Failure, Refusal, Within},
     generation::Generation,
-    interfaces::Line,
+    host::Host,
+    interfaces::{Line, User},
     turned_away,
 };
 use plugin_api::{
@@ -22,6 +23,38 @@ use plugin_api::{
     contract::Object,
 };
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+
+impl Host {
+    /// A handle on a plugin through an interface that it offers: a trait with `#[plugin_api::interface]` from a crate that
+    /// both depend on. Its calls take plain types, and are neither serialised nor looked up by name; like those of
+    /// [`Host::call`] they run on the calling thread, and wait at most `call.timeout` to be let in.
+    ///
+    /// ```no_run
+    /// #[plugin_api::interface]
+    /// pub trait Arithmetic {
+    ///     fn add(&self, a: u64, b: u64) -> u64;
+    ///     fn divide(&self, a: u64, b: u64) -> Result<u64, String>;
+    /// }
+    ///
+    /// # fn main() -> anyhow::Result<()> {
+    /// # let host = host::Host::builder().start()?;
+    /// let calc: host::Handle<dyn Arithmetic> = host.handle("calc")?;
+    /// let sum = calc.add(2, 3)?;
+    /// match calc.divide(sum, 0)? {
+    ///     Ok(quotient) => println!("{quotient}"),
+    ///     Err(reason) => println!("the plugin says no: {reason}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`HandleError`].
+    pub fn handle<I: Interface + ?Sized>(&self, plugin: &str) -> Result<Handle<I>, HandleError> {
+        let passage = self.core().passage(plugin, I::DESCRIPTION, User::Service)?;
+        Ok(Handle::new(passage))
+    }
+}
 
 /// A plugin, seen through an interface that it offers: see [`Host::handle`](crate::Host::handle).
 ///

@@ -6,12 +6,10 @@ use crate::{
     config::{CallConfig, Config},
     core::Core,
     deadline,
-    error::{CallError, HandleError, SwapError},
+    error::{CallError, SwapError},
     event::{Event, Happening},
     foreign::interpose,
     foreman::Foreman,
-    handle::Handle,
-    interfaces::User,
     journal::{LastGood, Outcome, Record},
     journey,
     method::Method,
@@ -33,7 +31,6 @@ use crate::{
 use anyhow::{Context, Result, anyhow, ensure};
 use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
-use plugin_api::Interface;
 use smol_str::SmolStr;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -265,36 +262,6 @@ impl Host {
     pub fn call(&self, plugin: &str, method: &str, arguments: &[u8]) -> Result<Reply, CallError> {
         let limit = self.core().config.call.timeout;
         self.core().call(plugin, method, arguments, limit)
-    }
-
-    /// A handle on a plugin through an interface that it offers: a trait with `#[plugin_api::interface]` from a crate that
-    /// both depend on. Its calls take plain types, and are neither serialised nor looked up by name; like those of
-    /// [`Host::call`] they run on the calling thread, and wait at most `call.timeout` to be let in.
-    ///
-    /// ```no_run
-    /// #[plugin_api::interface]
-    /// pub trait Arithmetic {
-    ///     fn add(&self, a: u64, b: u64) -> u64;
-    ///     fn divide(&self, a: u64, b: u64) -> Result<u64, String>;
-    /// }
-    ///
-    /// # fn main() -> anyhow::Result<()> {
-    /// # let host = host::Host::builder().start()?;
-    /// let calc: host::Handle<dyn Arithmetic> = host.handle("calc")?;
-    /// let sum = calc.add(2, 3)?;
-    /// match calc.divide(sum, 0)? {
-    ///     Ok(quotient) => println!("{quotient}"),
-    ///     Err(reason) => println!("the plugin says no: {reason}"),
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// See [`HandleError`].
-    pub fn handle<I: Interface + ?Sized>(&self, plugin: &str) -> Result<Handle<I>, HandleError> {
-        let passage = self.core().passage(plugin, I::DESCRIPTION, User::Service)?;
-        Ok(Handle::new(passage))
     }
 
     /// A method to be called often: its name is looked up once.

@@ -112,6 +112,11 @@ impl Register {
         true
     }
 
+    /// Whether there is no lease on this tenant.
+    pub(super) fn is_empty(&self, tenant: Option<u64>) -> bool {
+        tenant.is_none_or(|tenant| !self.book.lock().counts.contains_key(&tenant))
+    }
+
     /// The calls that are pending, oldest first: all, or those inside one tenant.
     pub(super) fn inside(&self, tenant: Option<u64>) -> Vec<Inside> {
         let book = self.book.lock();
@@ -190,6 +195,8 @@ impl<T: Tenant> Future for Enter<'_, T> {
         if book.held_back > 0 && !tenant.as_ref().is_some_and(is_from_inside) {
             let number = self.number.unwrap_or_else(|| book.number());
             let before = book.waiting.insert(number, context.waker().clone());
+            // The first invariant: whoever has no entry does not keep a tenant.
+            drop(tenant);
             drop(book);
             drop(before);
             self.number = Some(number);
