@@ -101,7 +101,7 @@ pub(crate) trait Tenant {
 }
 
 /// The door of a slot.
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(crate) struct Gate<T> {
     bias: AtomicPtr<T>,
     id: usize,
@@ -165,10 +165,10 @@ impl<T: Tenant> Gate<T> {
     /// The lease must end on this thread in the reverse order of its beginning, as a local of a call does.
     pub(crate) fn enter(&self, limit: Duration) -> Result<Lease<'_, T>, Refusal> {
         let since = Instant::now();
-        match pin::own(self.id) {
+        match pin::own(self.fences, self.id) {
             Some(pin) => self.enter_with(pin, None, since, limit),
             None => {
-                let (pin, kept) = pin::make(self.id, &self.pins);
+                let (pin, kept) = pin::make(self.fences, self.id, &self.pins);
                 let place = NonNull::from(&*pin);
                 // A thread past its thread-locals has a pin for this one lease, by the door, which takes it off the list.
                 let for_one = (!kept).then_some(pin);

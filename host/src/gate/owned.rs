@@ -169,7 +169,7 @@ impl<T: Tenant> Gate<T> {
     /// Whether a call within these is inside of this tenant further out: it must not wait for itself. One that is inside
     /// of a tenant of before is not waited for.
     fn lets_in(&self, book: &Book, within: &Within, tenant: u64) -> bool {
-        book.has(within, self.id, tenant) || pin::is_inside(self.id)
+        book.has(within, self.id, tenant) || pin::is_inside(self.fences, self.id)
     }
 }
 

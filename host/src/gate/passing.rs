@@ -4,7 +4,7 @@
 //! call whose turn it is to be timed) goes through with a lease.
 
 use super::{
-    Call, Failure, Gate, NonNull, Ordering, Refusal, Tenant,
+    Call, Failure, Fences, Gate, NonNull, Ordering, Refusal, Tenant,
     pin::{self, Pin},
     unpin,
 };
@@ -23,8 +23,8 @@ impl<T: Tenant> Gate<T> {
         call: Call,
         work: F,
     ) -> Result<R, Refusal> {
-        let quickly =
-            self.pass_quickly(call, |_| Some(()), |tenant, (), work: F| work(tenant), work);
+        let whatever = |_: &T| Some(());
+        let quickly = self.pass_quickly(call, whatever, |tenant, (), work: F| work(tenant), work);
         match quickly {
             Ok(result) => Ok(result),
             Err(work) => {
@@ -37,7 +37,7 @@ impl<T: Tenant> Gate<T> {
     }
 
     /// Does `work` by the pin alone, with what `find` finds at the tenant; or gives back the `load` that it would need. It
-    /// looks and turns back where it finds nothing.
+    /// looks and turns back where it finds nothing, and where callers have to fence.
     #[inline(always)]
     pub(crate) fn pass_quickly<Found, Load, R>(
         &self,
@@ -46,7 +46,20 @@ impl<T: Tenant> Gate<T> {
         work: impl FnOnce(&T, Found, Load) -> R,
         load: Load,
     ) -> Result<R, Load> {
-        let Some(pin) = pin::own(self.id) else {
+        self.pass_with(Fences::OnTheOne, call, find, work, load)
+    }
+
+    /// Passes with these fences, where the thread has a pin on a gate with such.
+    #[inline(always)]
+    fn pass_with<Found, Load, R>(
+        &self,
+        fences: Fences,
+        call: Call,
+        find: impl FnOnce(&T) -> Option<Found>,
+        work: impl FnOnce(&T, Found, Load) -> R,
+        load: Load,
+    ) -> Result<R, Load> {
+        let Some(pin) = pin::own(fences, self.id) else {
             return Err(load);
         };
         let pin = unpin::look(&pin);
@@ -55,7 +68,7 @@ impl<T: Tenant> Gate<T> {
             return Err(load);
         }
         pin.entered.store(before + 1, Ordering::Relaxed);
-        self.fences.of_the_many();
+        fences.of_the_many();
         if let Some(tenant) = NonNull::new(self.bias.load(Ordering::Acquire)) {
             let tenant = unpin::reach(&tenant);
             if pin.tenant.load(Ordering::Relaxed) == tenant.number()
@@ -74,7 +87,7 @@ impl<T: Tenant> Gate<T> {
         Err(load)
     }
 
-    /// Does `work` with a lease.
+    /// Does `work` by the pin with a fence, where callers have to fence, or with a lease.
     #[cold]
     #[inline(never)]
     fn pass_slowly<R, F: FnOnce(&T) -> R>(
@@ -84,6 +97,16 @@ impl<T: Tenant> Gate<T> {
         work: F,
         result: &mut Option<R>,
     ) -> Result<(), Refusal> {
+        let fences = Fences::OnEach;
+        let whatever = |_: &T| Some(());
+        let with = |tenant: &T, (), work: F| work(tenant);
+        let work = match self.pass_with(fences, call, whatever, with, work) {
+            Ok(done) => {
+                *result = Some(done);
+                return Ok(());
+            }
+            Err(work) => work,
+        };
         let lease = self.enter(limit)?;
         lease.note(call).map_err(Refusal::Knot)?;
         let stands_for = unpin::look(&lease.pin).stands_for();
@@ -95,7 +118,7 @@ impl<T: Tenant> Gate<T> {
     /// Counts that a call failed which this thread is inside of.
     #[cold]
     pub(crate) fn count_failure(&self, tenant: &T, failure: Failure) {
-        match pin::own(self.id) {
+        match pin::own(self.fences, self.id) {
             Some(pin) if unpin::look(&pin).tenant.load(Ordering::Relaxed) == tenant.number() => {
                 unpin::look(&pin).fail(failure);
             }

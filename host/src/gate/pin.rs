@@ -5,6 +5,7 @@
 //! the thread ends. The table is an array by the gates' ids, so that finding a pin is two loads.
 
 use super::{
+    fence::Fences,
     lease::Call,
     sync::{AtomicBool, AtomicU32, AtomicU64, Instant, Mutex, Ordering, thread_local},
     tally::{Counts, Failure, Numbers, Tally},
@@ -228,8 +229,10 @@ struct Table(RefCell<Own>);
 
 struct Own {
     pins: Vec<Owned>,
-    /// Where they are, by the ids of their gates; null where there is none.
-    places: Vec<*const Pin>,
+    /// Where they are, by the ids of their gates; null where there is none. Gates whose callers fence have a table of
+    /// their own: so a pin that is found in the other says that no fence is needed.
+    unfenced: Vec<*const Pin>,
+    fenced: Vec<*const Pin>,
 }
 
 /// A pin, with the list to be taken off when the thread ends.
@@ -251,13 +254,18 @@ const NOWHERE: Shortcut = Shortcut {
 };
 
 thread_local! {
-    static SHORTCUT: Cell<Shortcut> = const { Cell::new(NOWHERE) };
-    static TABLE: Table = const { Table(RefCell::new(Own { pins: Vec::new(), places: Vec::new() })) };
+    static UNFENCED: Cell<Shortcut> = const { Cell::new(NOWHERE) };
+    static FENCED: Cell<Shortcut> = const { Cell::new(NOWHERE) };
+    static TABLE: Table = const {
+        Table(RefCell::new(Own { pins: Vec::new(), unfenced: Vec::new(), fenced: Vec::new() }))
+    };
 }
 
 impl Drop for Table {
     fn drop(&mut self) {
-        let _gone_already = SHORTCUT.try_with(|shortcut| shortcut.set(NOWHERE));
+        for shortcut in [&UNFENCED, &FENCED] {
+            let _gone_already = shortcut.try_with(|shortcut| shortcut.set(NOWHERE));
+        }
         for owned in self.0.get_mut().pins.drain(..) {
             match owned.list.upgrade() {
                 Some(list) => list.remove(&owned.pin),
@@ -289,14 +297,17 @@ pub(super) fn is_inside_any() -> bool {
 }
 
 /// Whether the calling thread holds a lease on the gate with this id.
-pub(super) fn is_inside(gate: usize) -> bool {
-    own(gate).is_some_and(|pin| super::unpin::look(&pin).is_inside())
+pub(super) fn is_inside(fences: Fences, gate: usize) -> bool {
+    own(fences, gate).is_some_and(|pin| super::unpin::look(&pin).is_inside())
 }
 
-/// The calling thread's pin on the gate with this id, if it has one.
+/// The calling thread's pin on the gate with this id and these fences, if it has one.
 #[inline(always)]
-pub(super) fn own(gate: usize) -> Option<NonNull<Pin>> {
-    let shortcut = SHORTCUT.with(Cell::get);
+pub(super) fn own(fences: Fences, gate: usize) -> Option<NonNull<Pin>> {
+    let shortcut = match fences {
+        Fences::OnTheOne => UNFENCED.with(Cell::get),
+        Fences::OnEach => FENCED.with(Cell::get),
+    };
     if gate < shortcut.length {
         find(shortcut, gate)
     } else {
@@ -304,9 +315,9 @@ pub(super) fn own(gate: usize) -> Option<NonNull<Pin>> {
     }
 }
 
-/// Makes the calling thread's pin on the gate with this id. Says whether the thread's table keeps it: not that of a thread
-/// past its thread-locals.
-pub(super) fn make(gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, bool) {
+/// Makes the calling thread's pin on the gate with this id and these fences. Says whether the thread's table keeps it: not
+/// that of a thread past its thread-locals.
+pub(super) fn make(fences: Fences, gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, bool) {
     let pin = Pin::new();
     let owned = Owned {
         pin: Arc::clone(&pin),
@@ -316,17 +327,20 @@ pub(super) fn make(gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, bool) {
     list.0.lock().push(Arc::clone(&pin));
     let kept = TABLE.try_with(|table| {
         let own = &mut *table.0.borrow_mut();
-        if own.places.len() <= gate {
-            own.places
-                .resize((gate + 1).next_power_of_two(), ptr::null());
+        let (places, shortcut) = match fences {
+            Fences::OnTheOne => (&mut own.unfenced, &UNFENCED),
+            Fences::OnEach => (&mut own.fenced, &FENCED),
+        };
+        if places.len() <= gate {
+            places.resize((gate + 1).next_power_of_two(), ptr::null());
         }
-        own.places[gate] = &raw const *owned.pin;
+        places[gate] = &raw const *owned.pin;
         own.pins.push(owned);
         let shown = Shortcut {
-            pins: own.places.as_ptr(),
-            length: own.places.len(),
+            pins: places.as_ptr(),
+            length: places.len(),
         };
-        SHORTCUT.with(|shortcut| shortcut.set(shown));
+        shortcut.with(|shortcut| shortcut.set(shown));
     });
     (pin, kept.is_ok())
 }

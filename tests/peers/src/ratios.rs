@@ -1,7 +1,6 @@
 //! The ratios: what the run comes down to, with what was aimed at.
 
 use crate::{
-    contender::ours,
     telling::{Section, number},
 };
 use serde::Serialize;
