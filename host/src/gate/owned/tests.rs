@@ -255,13 +255,13 @@ fn a_gate_with_nothing_behind_it_refuses_pending_calls() {
 fn a_thread_knows_what_it_runs_within() {
     let gate = gate_on(1);
     let lease = entered(&gate);
-    assert!(!crate::gate::is_inside_any());
+    assert!(!super::super::is_inside_any());
     {
         let _began = lease.within().begin();
-        assert!(crate::gate::is_inside_any());
+        assert!(super::super::is_inside_any());
         assert!(Within::current().holds(&gate, lease.tenant()));
     }
-    assert!(!crate::gate::is_inside_any());
+    assert!(!super::super::is_inside_any());
 }
 
 #[test]
