@@ -13,7 +13,7 @@ use crate::{
     driver,
     error::CallError,
     foreign::interpose,
-    gate::{Owned, Within, is_inside_any},
+    gate::{Knot, Owned, Within, is_inside_any},
     generation::Generation,
     host::{Host, Reply},
     pending::Pending,
@@ -24,6 +24,7 @@ use crate::{
 use std::{
     future::poll_fn,
     sync::{Arc, Weak, atomic::Ordering},
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -100,11 +101,17 @@ impl AsyncCall {
         let is_within = self.within.holds(&slot.gate, &generation);
         let share = poll_fn(|context| {
             let instance = &generation.instance;
-            instance.poll_share(is_within, context.waker())
+            match slot.gate.further_out(&generation) {
+                Some(true) => Poll::Ready(Err(Knot::UnderExclusive)),
+                out => instance
+                    .poll_share(is_within || out.is_some(), context.waker())
+                    .map(Ok),
+            }
         });
         let share = alarm::before(until, &clock, share)
             .await
-            .ok_or_else(|| turned_away::occupied(&self.method, limit))?;
+            .ok_or_else(|| turned_away::occupied(&self.method, limit))?
+            .map_err(|knot| turned_away::knotted(knot, &slot.name, &self.method))?;
         drop(generation);
         let host: Weak<dyn Switchboard> = core;
         Pending::begin(lease, share, method, &self.arguments, &host, clock)?.await

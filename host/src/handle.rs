@@ -208,19 +208,22 @@ impl Passage {
         interpose::visit();
         let call = self.call(method, exclusive);
         let gate = &self.line.slot.gate;
+        let was_inside = gate.is_inside_here();
         let passed = gate.pass(self.limit, call, |generation| {
             let instance = &generation.instance;
             let Some(table) = instance.tables().find(self.line.place) else {
                 return Err(self.offered_no_more());
             };
-            if exclusive && Within::current().holds(gate, generation) {
+            let is_waited_for = Within::current().holds(gate, generation);
+            if exclusive && is_waited_for {
                 return Err(self.waited_for(method));
             }
             if exclusive && generation.snapshot_is_stuck() {
                 return Err(self.stuck(method));
             }
             let inside = |object| inside(object, table);
-            match instance.enter(exclusive, self.limit, inside) {
+            let from_inside = was_inside || is_waited_for;
+            match instance.enter(exclusive, self.limit, from_inside, inside) {
                 Some(done) => self.settled(done, generation, call, refused),
                 None => Err(self.waited(method)),
             }

@@ -453,7 +453,12 @@ impl Owner {
         while crate::core::anybody_inside(&slots).is_some() && Instant::now() < until {
             std::thread::sleep(LOOK);
         }
-        for slot in slots.iter().filter(|slot| slot.gate.tenant().is_some()) {
+        for slot in &slots {
+            // What is on its way into the slot has come there then, or has been turned away.
+            drop(slot.journey.try_lock_until(until));
+            if slot.gate.tenant().is_none() {
+                continue;
+            }
             let left = until
                 .saturating_duration_since(Instant::now())
                 .max(Duration::from_millis(10));
@@ -470,7 +475,6 @@ impl Owner {
                     .push(format!("{}: {:#}", slot.name, error.cause)),
             }
         }
-        core.clock.end();
         if let Err(error) = core.store.give_back_generations() {
             tracing::warn!("the numbers of generations will have a gap: {error:#}");
         }
@@ -485,6 +489,7 @@ impl Drop for Owner {
         self.shut_down(self.core.config.plugins.each.drain_deadline);
         self.core.workers.end();
         self.core.sweeper.end();
+        self.core.clock.end();
         // So that the state directory is free when this returns. A thread that is stuck in a plugin is left behind, and
         // so is this one, should it be one of them.
         let until = Instant::now() + THREADS_END;

@@ -300,6 +300,7 @@ impl Core {
         if self.shutting_down.load(Ordering::Acquire) && !gate::is_inside_any() {
             return Err(turned_away::shutting_down().into());
         }
+        let was_inside = slot.gate.is_inside_here();
         let lease = slot
             .gate
             .enter(manner.limit())
@@ -325,7 +326,8 @@ impl Core {
         let answered = if exclusive {
             instance.call_exclusive(number, arguments, limit, enters)
         } else {
-            instance.call(number, arguments, limit, enters)
+            let from_inside = was_inside || Within::current().holds(&slot.gate, generation);
+            instance.call(number, arguments, limit, from_inside, enters)
         };
         if let Some(since) = inside_since.get() {
             let took = since.elapsed();

@@ -92,13 +92,14 @@ impl Inside {
 impl Pending {
     /// Begins the method with this number. Arguments are JSON text.
     pub(crate) fn begin(
-        lease: Owned<Generation>,
+        mut lease: Owned<Generation>,
         share: Share,
         method: u32,
         arguments: &[u8],
         host: &Weak<dyn Switchboard>,
         clock: Clock,
     ) -> Result<Awaited, CallError> {
+        lease.is_a_call();
         lease.note_method(method);
         let task = Task::new(Weak::clone(host), clock, lease.within().clone());
         let generation = Arc::clone(lease.tenant());
@@ -108,7 +109,10 @@ impl Pending {
                 .instance
                 .begin(share, method, arguments, task.object())
         };
-        let call = begun.map_err(|fault| CallError::from_fault(&fault.0))?;
+        let call = begun.map_err(|fault| {
+            lease.count_failure(Failure::new(fault.0.kind == FaultKind::PANICKED));
+            CallError::from_fault(&fault.0)
+        })?;
         let number = lease.number();
         let pending = Arc::new(Pending {
             state: Mutex::new(State::Waiting(Box::new(Inside { call, lease }))),

@@ -1,6 +1,6 @@
 //! A port: the way of one plugin into another by an interface, as the contract has it.
 
-use crate::{hand, handle::Passage};
+use crate::{hand, handle::Passage, pace};
 use abi_stable::{sabi_trait::TD_Opaque, std_types::RResult};
 use plugin_api::{
     CallError as Fault, FaultKind,
@@ -18,6 +18,7 @@ pub(crate) fn object(passage: Arc<Passage>) -> PortBox {
 
 impl PortObject for Port {
     fn with(&self, method: u32, exclusive: bool, visit: Visit) -> Answer<()> {
+        pace::note_call_out();
         if !hand::may_call_out() {
             return RResult::RErr(contract::Fault::new(
                 FaultKind::UNAVAILABLE,

@@ -13,14 +13,19 @@ use super::{
 };
 use abi_stable::std_types::{ROption, RResult, RSlice, RVec};
 use anyhow::{Result, anyhow};
-use parking_lot::{ArcRwLockReadGuard, Mutex, RawRwLock, RwLock};
+use parking_lot::{
+    ArcRwLockReadGuard, Mutex, RawRwLock, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use plugin_api::contract::{
     Answer, FORMAT_JSON, Fault, HostServicesBox, Object, PendingBox, PluginObjectBox, TaskBox,
 };
 use std::{
     cell::UnsafeCell,
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Poll, Waker},
     time::Duration,
 };
@@ -146,9 +151,46 @@ struct Lock {
     sides: Arc<RwLock<()>>,
     /// Pending calls that wait for a `&mut self` method to end.
     waiting: Mutex<Vec<Waker>>,
+    /// How many pending calls have a share.
+    shares: Arc<AtomicUsize>,
 }
 
 impl Lock {
+    /// The shared side, for a `&self` method. It waits behind a `&mut self` method that waits; but not where that may wait
+    /// for it in turn: a method that comes back to its own plugin on the same thread (the gate refuses that under a
+    /// `&mut self` method), and whatever a pending call may need to go on.
+    fn shared(&self, limit: Duration, from_inside: bool) -> Option<RwLockReadGuard<'_, ()>> {
+        let sides = &self.sides;
+        if from_inside || self.shares.load(Ordering::Acquire) > 0 {
+            let wait = || sides.try_read_recursive_for(limit);
+            in_time(limit, || sides.try_read_recursive(), wait)
+        } else {
+            in_time(limit, || sides.try_read(), || sides.try_read_for(limit))
+        }
+    }
+
+    /// The other side, for a `&mut self` method.
+    fn alone(&self, limit: Duration) -> Option<RwLockWriteGuard<'_, ()>> {
+        let sides = &self.sides;
+        in_time(limit, || sides.try_write(), || sides.try_write_for(limit))
+    }
+
+    /// A share, if it is to be had now.
+    fn share(&self, from_inside: bool) -> Option<Share> {
+        let guard = if from_inside {
+            self.sides.try_read_recursive_arc()
+        } else {
+            self.sides.try_read_arc()
+        }?;
+        self.shares.fetch_add(1, Ordering::AcqRel);
+        Some(Share {
+            _held: Some(Held {
+                _guard: guard,
+                shares: Arc::clone(&self.shares),
+            }),
+        })
+    }
+
     /// Wakes the pending calls that wait, when the result is dropped.
     fn wakes(&self) -> Wakes<'_> {
         Wakes(self)
@@ -166,7 +208,18 @@ impl Drop for Wakes<'_> {
 
 /// A pending call's share in an instance: no `&mut self` method runs as long as it lives.
 pub(crate) struct Share {
-    _shared: Option<ArcRwLockReadGuard<RawRwLock, ()>>,
+    _held: Option<Held>,
+}
+
+struct Held {
+    _guard: ArcRwLockReadGuard<RawRwLock, ()>,
+    shares: Arc<AtomicUsize>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shares.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A call that is pending in an instance. Dropping it cancels it.
@@ -223,20 +276,15 @@ impl Instance {
         method: u32,
         arguments: &[u8],
         limit: Duration,
+        from_inside: bool,
         enters: impl FnOnce(),
     ) -> Result<Vec<u8>, Unanswered> {
-        // Recursive, since a method may come back to its own plugin on the same thread, and must not wait behind a
-        // writer that waits for it. The gate refuses the same under a `&mut self` method.
         let _shared = match &self.lock {
             None => None,
-            Some(lock) => Some(
-                in_time(
-                    limit,
-                    || lock.sides.try_read_recursive(),
-                    || lock.sides.try_read_recursive_for(limit),
-                )
-                .ok_or(Unanswered::OutOfTime)?,
-            ),
+            Some(lock) => {
+                let shared = lock.shared(limit, from_inside);
+                Some(shared.ok_or(Unanswered::OutOfTime)?)
+            }
         };
         enters();
         // SAFETY: No `&mut` to the object exists: it is only made under the write side of the lock, whose read side is
@@ -262,9 +310,7 @@ impl Instance {
             return Err(Unanswered::Fault(PluginFault(fault)));
         };
         let _then = lock.wakes();
-        let sides = &lock.sides;
-        let _alone = in_time(limit, || sides.try_write(), || sides.try_write_for(limit))
-            .ok_or(Unanswered::OutOfTime)?;
+        let _alone = lock.alone(limit).ok_or(Unanswered::OutOfTime)?;
         enters();
         // SAFETY: The write side of the lock is held: no other reference to the object exists, since each is made under
         // one of its sides.
@@ -292,6 +338,7 @@ impl Instance {
         &self,
         exclusive: bool,
         limit: Duration,
+        from_inside: bool,
         inside: impl FnOnce(Object) -> R,
     ) -> Option<R> {
         let object = self.tables.object();
@@ -301,12 +348,11 @@ impl Instance {
             None => None,
             Some(lock) if exclusive => {
                 let _then = lock.wakes();
-                let _alone = lock.sides.try_write_for(limit)?;
+                let _alone = lock.alone(limit)?;
                 Some(inside(object))
             }
             Some(lock) => {
-                // Recursive as in `call`.
-                let _shared = lock.sides.try_read_recursive_for(limit)?;
+                let _shared = lock.shared(limit, from_inside)?;
                 Some(inside(object))
             }
         }
@@ -316,28 +362,18 @@ impl Instance {
     /// that wait for it.
     pub(crate) fn poll_share(&self, from_inside: bool, waker: &Waker) -> Poll<Share> {
         let Some(lock) = &self.lock else {
-            return Poll::Ready(Share { _shared: None });
+            return Poll::Ready(Share { _held: None });
         };
-        let shared = || {
-            if from_inside {
-                lock.sides.try_read_recursive_arc()
-            } else {
-                lock.sides.try_read_arc()
-            }
-        };
-        if let Some(shared) = shared() {
-            return Poll::Ready(Share {
-                _shared: Some(shared),
-            });
+        if let Some(share) = lock.share(from_inside) {
+            return Poll::Ready(share);
         }
-        lock.waiting.lock().push(waker.clone());
+        let mut waiting = lock.waiting.lock();
+        if !waiting.iter().any(|other| other.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+        drop(waiting);
         // A method that has ended meanwhile has found nobody to wake.
-        match shared() {
-            Some(shared) => Poll::Ready(Share {
-                _shared: Some(shared),
-            }),
-            None => Poll::Pending,
-        }
+        lock.share(from_inside).map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Begins an `async` method.

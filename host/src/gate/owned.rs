@@ -166,6 +166,16 @@ impl<T: Tenant> Gate<T> {
         }
     }
 
+    /// Whether the calling thread is inside.
+    pub(crate) fn is_inside_here(&self) -> bool {
+        pin::is_inside(self.fences, self.id)
+    }
+
+    /// Whether the call further out on this thread, if there is one, is called alone on this tenant.
+    pub(crate) fn further_out(&self, tenant: &T) -> Option<bool> {
+        pin::further_out(self.fences, self.id, tenant.number())
+    }
+
     /// Whether a call within these is inside of this tenant further out: it must not wait for itself. One that is inside
     /// of a tenant of before is not waited for.
     fn lets_in(&self, book: &Book, within: &Within, tenant: u64) -> bool {
@@ -219,6 +229,7 @@ impl<T: Tenant> Future for Enter<'_, T> {
             tenant: Kept {
                 tenant,
                 since: Instant::now(),
+                is_a_call: false,
             },
             place: Place {
                 register: Arc::clone(&gate.register),
@@ -250,11 +261,13 @@ pub(crate) struct Owned<T: Tenant> {
 struct Kept<T: Tenant> {
     tenant: Arc<T>,
     since: Instant,
+    is_a_call: bool,
 }
 
 impl<T: Tenant> Drop for Kept<T> {
     fn drop(&mut self) {
-        self.tenant.tally().ended(self.since.elapsed());
+        let took = self.is_a_call.then(|| self.since.elapsed());
+        self.tenant.tally().ended(took);
     }
 }
 
@@ -272,6 +285,11 @@ impl<T: Tenant> Owned<T> {
     /// Its number: no two leases on a gate have the same.
     pub(crate) fn number(&self) -> u64 {
         self.place.number
+    }
+
+    /// Says that the call is executed, and to be counted.
+    pub(crate) fn is_a_call(&mut self) {
+        self.tenant.is_a_call = true;
     }
 
     /// Counts that the call failed.

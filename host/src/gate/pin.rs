@@ -301,6 +301,16 @@ pub(super) fn is_inside(fences: Fences, gate: usize) -> bool {
     own(fences, gate).is_some_and(|pin| super::unpin::look(&pin).is_inside())
 }
 
+/// Whether the calling thread's lease on the gate with this id is on this tenant, for a call made alone; nothing where it
+/// has none.
+pub(super) fn further_out(fences: Fences, gate: usize, tenant: u64) -> Option<bool> {
+    let pin = own(fences, gate)?;
+    let pin = super::unpin::look(&pin);
+    pin.is_inside().then(|| {
+        pin.is_exclusive.load(Ordering::Relaxed) && pin.tenant.load(Ordering::Relaxed) == tenant
+    })
+}
+
 /// The calling thread's pin on the gate with this id and these fences, if it has one.
 #[inline(always)]
 pub(super) fn own(fences: Fences, gate: usize) -> Option<NonNull<Pin>> {

@@ -92,9 +92,11 @@ impl Tally {
     }
 
     /// Counts a call that was pending.
-    pub(super) fn ended(&self, took: Duration) {
+    pub(super) fn ended(&self, took: Option<Duration>) {
         self.0.lock().pending -= 1;
-        self.count(took);
+        if let Some(took) = took {
+            self.count(took);
+        }
     }
 
     /// Counts the failure of a call whose pin counts for another tenant.

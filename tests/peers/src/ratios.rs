@@ -1,8 +1,6 @@
 //! The ratios: what the run comes down to, with what was aimed at.
 
-use crate::{
-    telling::{Section, number},
-};
+use crate::telling::{Section, number};
 use serde::Serialize;
 
 /// Each is `None` until it is measured. Those without a prefix are about the whole product; `gate_` is the gate alone.
