@@ -4,6 +4,7 @@ use crate::{
     announce::Announcer,
     clock::Clock,
     config::Config,
+    data::Data,
     desk::{Switchboard, Turn},
     error::CallError,
     event::Happening,
@@ -49,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) closing: Mutex<()>,
     /// Files that are ignored, with the reason.
     pub(crate) ignored: Mutex<BTreeMap<PathBuf, String>>,
+    /// The datasets.
+    pub(crate) data: Data,
     /// Tells what happens.
     pub(crate) announcer: Arc<Announcer>,
     /// Run calls.

@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     config::Config,
     core::Core,
+    data::Data,
     deadline,
     error::{CallError, SwapError},
     event::{Event, Happening},
@@ -166,6 +167,7 @@ impl HostBuilder {
             Sweeper::start(interposition, Arc::clone(&announcer), Arc::clone(&workers))?;
         threads.push(sweeper_thread);
         let examiner = self.examiner.unwrap_or_else(crate::child::own_program);
+        let data = Data::open(&self.config.data, &state_dir, Arc::clone(&announcer))?;
         let core = Arc::new(Core {
             host_build: build_of(&examiner),
             config: self.config,
@@ -176,6 +178,7 @@ impl HostBuilder {
             slots: RwLock::new(BTreeMap::new()),
             closing: Mutex::new(()),
             ignored: Mutex::new(BTreeMap::new()),
+            data,
             announcer,
             workers,
             clock,
@@ -188,6 +191,8 @@ impl HostBuilder {
             foreman: Mutex::new(None),
             threads: Mutex::new(threads),
         };
+        let sources = core.data.follow(&core.clock)?;
+        owner.threads.lock().extend(sources);
         recovery::come_back(&core)?;
         if let Some(directory) = &core.directory {
             *owner.foreman.lock() = Some(Foreman::start(&core, directory, self.only)?);
@@ -235,7 +240,8 @@ impl Host {
         HostBuilder::default()
     }
 
-    fn core(&self) -> &Arc<Core> {
+    /// What its parts share.
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0.core
     }
 
@@ -445,6 +451,7 @@ impl Owner {
             foreman.end(until);
         }
         core.clock.end();
+        core.data.end();
         let slots: Vec<_> = core.slots.read().values().cloned().collect();
         for generation in slots.iter().filter_map(|slot| slot.gate.tenant()) {
             generation.life.desk.close();

@@ -8,7 +8,7 @@
 //! directory), `journey` (the order of the steps), `steps`, `examiner` and `child` (vetting in another process), `foreign`
 //! (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `desk` (what a plugin asks of the
 //! host), `sweeper` (the way out of memory), `store` (what is kept on disk), `recovery` (how a
-//! host comes back to it).
+//! host comes back to it). Beside it: `data` (what plugins depend on that changes while they run).
 //!
 //! There is no global state but three things, named where they stand: the interposed functions of the C library, each
 //! thread's table of its pins on gates, and the process's registration for memory barriers.
@@ -19,6 +19,7 @@ mod child;
 mod clock;
 pub mod config;
 mod core;
+pub mod data;
 mod deadline;
 mod desk;
 mod directory;
