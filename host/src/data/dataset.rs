@@ -109,6 +109,8 @@ pub struct DatasetStatus {
     pub name: String,
     /// What it is written in.
     pub format: Format,
+    /// The largest content in bytes.
+    pub max_bytes: u64,
     /// The revision that is published.
     pub held: Option<RevisionRecord>,
     /// Whether that came from disk at the start, and has not been confirmed by the source since.
@@ -243,6 +245,7 @@ impl Dataset {
         DatasetStatus {
             name: self.name.clone(),
             format: self.config.format,
+            max_bytes: self.config.max_bytes,
             from_disk: facts.from_disk,
             stale: held.is_some() && self.is_stale(&facts, up),
             held,

@@ -148,7 +148,7 @@ impl Inbox {
     }
 
     /// What the dataset holds, and where the source was when it last brought something.
-    #[cfg_attr(not(test), expect(dead_code, reason = "files have no cursor"))]
+    #[expect(dead_code, reason = "files have no cursor")]
     pub(crate) fn held(&self) -> (Option<Arc<Revision>>, Option<String>) {
         let facts = self.dataset().ok().map(|dataset| dataset.facts.lock());
         let cursor = facts.and_then(|facts| facts.memory.brought.clone()?.cursor);

@@ -5,6 +5,7 @@
 
 use super::{
     calls::Calls,
+    datasets,
     failure::Failure,
     happenings::Followers,
     http::{self, Refusal, body_of, json},
@@ -29,7 +30,7 @@ use tokio::sync::watch;
 /// How long requests in flight may take once the host has ended.
 const GRACE: Duration = Duration::from_secs(1);
 /// Records of a history where nobody says how many.
-const DEFAULT_HISTORY: usize = 50;
+pub(crate) const DEFAULT_HISTORY: usize = 50;
 
 /// The running admin side of a host.
 pub(crate) struct AdminSide {
@@ -111,9 +112,11 @@ async fn guard(State(token): State<Token>, request: Request, next: Next) -> Resp
     ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
 }
 
+/// What every request needs.
 #[derive(Clone)]
-struct Admin {
-    host: Host,
+pub(crate) struct Admin {
+    /// The host that is asked.
+    pub(crate) host: Host,
     followers: Followers,
 }
 
@@ -126,10 +129,12 @@ fn router(admin: Admin) -> Router {
         .route("/plugins/{plugin}/rollback", post(rollback))
         .route("/events", get(events))
         .route("/rescan", post(rescan))
+        .merge(datasets::router(&admin))
         .with_state(admin)
 }
 
-type Answer = Result<Response, Refusal>;
+/// What a request comes to.
+pub(crate) type Answer = Result<Response, Refusal>;
 
 async fn status(State(admin): State<Admin>) -> Response {
     json(StatusCode::OK, &admin.host.status())
@@ -273,7 +278,10 @@ async fn rescan(State(admin): State<Admin>) -> Answer {
 }
 
 /// The object in the body; an empty body is an empty object.
-async fn object_of<T: DeserializeOwned>(request: Request, shape: &str) -> Result<T, Refusal> {
+pub(crate) async fn object_of<T: DeserializeOwned>(
+    request: Request,
+    shape: &str,
+) -> Result<T, Refusal> {
     let body = body_of(request).await?;
     let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
     serde_json::from_slice(text).map_err(|error| {
@@ -286,7 +294,7 @@ async fn object_of<T: DeserializeOwned>(request: Request, shape: &str) -> Result
 }
 
 /// Runs what takes its time on a thread made for that. It goes on if the client leaves.
-async fn waiting<T: Send + 'static>(
+pub(crate) async fn waiting<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work)
@@ -312,7 +320,8 @@ fn unknown_plugin(name: &str) -> Refusal {
     )
 }
 
-fn failed(message: String) -> Refusal {
+/// The host itself failed.
+pub(crate) fn failed(message: String) -> Refusal {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", message)
 }
 

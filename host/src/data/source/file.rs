@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use crossbeam_channel::select;
 use serde_json::{Map, Value};
 use std::{
-    fs::{self, File, Metadata, OpenOptions},
+    fs::{self, Metadata, OpenOptions},
     io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
