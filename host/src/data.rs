@@ -15,6 +15,7 @@ mod format;
 mod health;
 mod last_good;
 mod ledger;
+mod operator;
 mod publisher;
 mod revision;
 mod schema;
@@ -27,7 +28,7 @@ pub use dataset::{Applied, DatasetStatus, Received, Refusal, SourceState, Source
 pub use face::{DataError, DataReport, DatasetChange};
 pub use format::{Format, Mistake, Position};
 pub use revision::{Origin, Revision, RevisionRecord};
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, View};
 
 use crate::{announce::Announcer, clock::Clock, config::DatasetConfig};
 use anyhow::Result;

@@ -5,7 +5,7 @@ use super::{
     ledger::Kept,
     publisher::{Publisher, Refused},
     revision::{Origin, Revision, RevisionRecord},
-    snapshot::Snapshot,
+    snapshot::{Snapshot, View},
 };
 use crate::host::Host;
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ pub enum DataError {
         /// The dataset whose content was refused.
         dataset: String,
         /// Why and where.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// The ledger failed; nothing has changed.
     #[error("{0:#}")]
@@ -99,6 +99,12 @@ impl Host {
     #[must_use]
     pub fn data_snapshot(&self) -> Arc<Snapshot> {
         self.datasets_of().snapshot()
+    }
+
+    /// A look at the present snapshot, for a read that is soon over.
+    #[must_use]
+    pub fn data_view(&self) -> View {
+        self.datasets_of().view()
     }
 
     /// How the datasets stand, by name.
@@ -267,7 +273,7 @@ impl Host {
         let dataset = self.datasets_of().datasets().get(place);
         DataError::Refused {
             dataset: dataset.map_or_else(String::new, |dataset| dataset.name.clone()),
-            refusal,
+            refusal: Box::new(refusal),
         }
     }
 }

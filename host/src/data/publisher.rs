@@ -15,9 +15,9 @@ use super::{
     dataset::{Applied, Dataset, DatasetStatus, Refusal, Stage},
     format::{Format, Mistake},
     last_good::last_good,
-    ledger::{Brought, ByHand, Entry, Kept, Ledger, Memory},
+    ledger::{Brought, ByHand, Entry, Ledger, Memory},
     revision::{Origin, Revision, RevisionRecord},
-    snapshot::Snapshot,
+    snapshot::{Snapshot, View},
 };
 use crate::{
     announce::{Announcer, now_millis},
@@ -75,10 +75,13 @@ pub(crate) struct Publisher {
 }
 
 /// Content on its way to be a revision: parsed and valid.
-struct Candidate {
-    place: usize,
-    revision: Revision,
-    by_hand: Option<ByHand>,
+pub(super) struct Candidate {
+    /// The dataset.
+    pub(super) place: usize,
+    /// What it is to be; it has no number yet.
+    pub(super) revision: Revision,
+    /// What an operator decides with it.
+    pub(super) by_hand: Option<ByHand>,
 }
 
 /// What becomes of a dataset by a decision: its place, itself, its memory, and its new revision if it gets one.
@@ -128,6 +131,11 @@ impl Publisher {
     /// The ledger.
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// A look at the present snapshot.
+    pub(crate) fn view(&self) -> View {
+        View::of(&self.shown)
     }
 
     /// One revision of everything, as it is now.
@@ -191,8 +199,8 @@ impl Publisher {
         self.note_received(place, hash, content.len(), &origin);
         match self.prepare(place, content, format, origin.clone(), None) {
             Err(refusal) => {
-                self.refuse(place, refusal.clone())?;
-                Ok(Decision::Refused(refusal))
+                self.refuse(place, Refusal::clone(&refusal))?;
+                Ok(Decision::Refused(*refusal))
             }
             Ok(candidate) => {
                 let turn = self.deciding.lock();
@@ -209,98 +217,6 @@ impl Publisher {
         }
     }
 
-    /// Contents from an operator: all become revisions, or none. Gives the number that each dataset holds then.
-    ///
-    /// # Errors
-    /// The outer one: the ledger cannot be written. The inner one: one of them was refused.
-    pub(crate) fn put(
-        &self,
-        contents: Vec<(usize, Vec<u8>)>,
-        origin: &Origin,
-    ) -> Result<Result<Vec<u64>, Refused>> {
-        let by_hand = ByHand {
-            back_to: None,
-            pinned: false,
-        };
-        let mut candidates = Vec::new();
-        let places: Vec<usize> = contents.iter().map(|(place, _)| *place).collect();
-        for (place, content) in contents {
-            let Some(dataset) = self.datasets.get(place) else {
-                continue;
-            };
-            let format = dataset.config.format;
-            self.note_received(place, Digest::of(&content), content.len(), origin);
-            match self.prepare(
-                place,
-                content,
-                format,
-                origin.clone(),
-                Some(by_hand.clone()),
-            ) {
-                Ok(candidate) => candidates.push(candidate),
-                Err(refusal) => {
-                    self.refuse(place, refusal.clone())?;
-                    return Ok(Err((place, refusal)));
-                }
-            }
-        }
-        self.by_hand(candidates, &places)
-    }
-
-    /// Goes back to a kept revision.
-    ///
-    /// # Errors
-    /// As those of [`Publisher::put`].
-    pub(crate) fn roll_back(
-        &self,
-        place: usize,
-        kept: Kept,
-        who: &str,
-        pinned: bool,
-    ) -> Result<Result<u64, Refused>> {
-        let origin = Origin::Rollback {
-            to: kept.record.number,
-            who: who.to_owned(),
-        };
-        let by_hand = ByHand {
-            back_to: Some(kept.record.number),
-            pinned,
-        };
-        let format = kept.record.format;
-        match self.prepare(place, kept.content, format, origin, Some(by_hand)) {
-            Ok(candidate) => {
-                let numbers = self.by_hand(vec![candidate], &[place])?;
-                Ok(numbers.map(|numbers| numbers.first().copied().unwrap_or_default()))
-            }
-            Err(refusal) => {
-                self.refuse(place, refusal.clone())?;
-                Ok(Err((place, refusal)))
-            }
-        }
-    }
-
-    fn by_hand(
-        &self,
-        candidates: Vec<Candidate>,
-        places: &[usize],
-    ) -> Result<Result<Vec<u64>, Refused>> {
-        let lifted: Vec<usize> = candidates
-            .iter()
-            .filter(|candidate| !candidate.by_hand.as_ref().is_some_and(|by| by.pinned))
-            .map(|candidate| candidate.place)
-            .collect();
-        let decided = self.decide(&self.deciding.lock(), candidates)?;
-        if let Err(refused) = decided {
-            return Ok(Err(refused));
-        }
-        // What the source has that is newer was kept out by a pin, perhaps.
-        for place in lifted {
-            self.datasets.get(place).inspect(|dataset| dataset.ring());
-        }
-        let number = |place: &usize| self.held(*place).map_or(0, |held| held.record.number);
-        Ok(Ok(places.iter().map(number).collect()))
-    }
-
     /// What the source has cannot be used as it is.
     ///
     /// # Errors
@@ -310,21 +226,23 @@ impl Publisher {
     }
 
     /// Parses and validates content.
-    fn prepare(
+    pub(super) fn prepare(
         &self,
         place: usize,
         content: Vec<u8>,
         format: Format,
         origin: Origin,
         by_hand: Option<ByHand>,
-    ) -> Result<Candidate, Refusal> {
+    ) -> Result<Candidate, Box<Refusal>> {
         let hash = Digest::of(&content);
-        let refused = |stage, mistake| Refusal {
-            time: now_millis(),
-            origin: origin.clone(),
-            stage,
-            mistake,
-            hash: Some(hash),
+        let refused = |stage, mistake| {
+            Box::new(Refusal {
+                time: now_millis(),
+                origin: origin.clone(),
+                stage,
+                mistake,
+                hash: Some(hash),
+            })
         };
         let dataset = self.datasets.get(place);
         let most = dataset.map_or(0, |dataset| dataset.config.max_bytes);
@@ -410,7 +328,7 @@ impl Publisher {
     }
 
     /// The decision: all candidates become revisions, or none. Gives the numbers of those that are new.
-    fn decide(
+    pub(super) fn decide(
         &self,
         turn: &MutexGuard<'_, ()>,
         candidates: Vec<Candidate>,

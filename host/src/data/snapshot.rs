@@ -4,7 +4,8 @@
 //! set; taking one is one load of a pointer.
 
 use super::revision::Revision;
-use std::sync::Arc;
+use arc_swap::{ArcSwap, Guard};
+use std::{ops::Deref, sync::Arc};
 
 /// One revision of every dataset.
 #[derive(Debug, Clone)]
@@ -54,5 +55,22 @@ impl Snapshot {
     #[must_use]
     pub fn get(&self, dataset: &str) -> Option<&Arc<Revision>> {
         self.at(self.place(dataset)?)
+    }
+}
+
+/// A look at the present snapshot: cheaper than taking it, and meant to be short.
+pub struct View(Guard<Arc<Snapshot>>);
+
+impl View {
+    pub(super) fn of(shown: &ArcSwap<Snapshot>) -> Self {
+        View(shown.load())
+    }
+}
+
+impl Deref for View {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
     }
 }

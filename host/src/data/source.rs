@@ -48,8 +48,11 @@ pub(crate) struct Kind {
     /// Which of its settings says where the content is, for people. It must hold no secret.
     pub(crate) place: &'static str,
     /// Makes a source of its settings; `None` where the feature is not built in.
-    pub(crate) make: Option<fn(&SourceConfig, &Circumstances) -> Result<Box<dyn Source>>>,
+    pub(crate) make: Option<Make>,
 }
+
+/// Makes a source of its settings.
+type Make = fn(&SourceConfig, &Circumstances) -> Result<Box<dyn Source>>;
 
 /// What a source is told of its dataset.
 #[derive(Debug, Clone, Copy)]

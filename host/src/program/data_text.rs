@@ -150,6 +150,14 @@ pub(crate) fn told(what: &Happening, output: &Output) -> Option<String> {
             pinned: true,
         } => format!("{dataset} is {}", yellow("pinned")),
         Happening::DataPinned { dataset, .. } => format!("{dataset} is no longer pinned"),
+        what => return told_beside(what, output),
+    })
+}
+
+/// What happened beside the publishing of a dataset; `None` if it is about something else.
+fn told_beside(what: &Happening, output: &Output) -> Option<String> {
+    let yellow = |word| output.paint(Colour::Yellow, word);
+    Some(match what {
         Happening::DataApplied {
             dataset,
             revision,
@@ -179,7 +187,9 @@ pub(crate) fn told(what: &Happening, output: &Output) -> Option<String> {
                 output.paint(Colour::Red, "lost")
             )
         }
-        Happening::SourceBack { dataset } => format!("{dataset}: source {}", green("back")),
+        Happening::SourceBack { dataset } => {
+            format!("{dataset}: source {}", output.paint(Colour::Green, "back"))
+        }
         _ => return None,
     })
 }
