@@ -123,7 +123,7 @@ pub struct DatasetStatus {
     pub pinned: bool,
     /// What came last.
     pub received: Option<Received>,
-    /// The last refusal, while nothing good has come after it.
+    /// The last refusal, while nothing good has come after it; that of a source, until the source has brought it.
     pub refusal: Option<Refusal>,
     /// What those who use it have been told.
     pub applied: Option<Applied>,

@@ -350,7 +350,10 @@ impl Publisher {
             }
             let mut memory = facts.memory.clone();
             drop(facts);
-            memory.refusal = None;
+            // What the source has stays refused, whatever an operator puts in its place.
+            memory.refusal = memory
+                .refusal
+                .filter(|refusal| refusal.origin.is_source() && !record.origin.is_source());
             if record.origin.is_source() {
                 memory.brought = Some(brought(record.hash, &record.origin));
                 memory.by_hand = None;

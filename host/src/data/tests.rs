@@ -184,6 +184,26 @@ fn the_same_content_from_a_later_place_of_the_source_is_newer() {
 }
 
 #[test]
+fn what_the_source_has_stays_refused_whatever_an_operator_puts_in_its_place() {
+    let publisher = Ground::new(&["a"]).open();
+    let is_refused = || {
+        publisher
+            .status(0)
+            .is_some_and(|status| status.refusal.is_some())
+    };
+    bring(&publisher, "1");
+    bring(&publisher, "?");
+    put(&publisher, &[(0, "2")]).expect("it is valid");
+    assert!(is_refused());
+    bring(&publisher, "3");
+    assert!(!is_refused());
+    assert!(put(&publisher, &[(0, "?")]).is_err());
+    assert!(is_refused());
+    put(&publisher, &[(0, "4")]).expect("it is valid");
+    assert!(!is_refused());
+}
+
+#[test]
 fn a_pin_holds_against_the_source_until_it_is_lifted() {
     let stage = Ground::new(&["a"]);
     let publisher = stage.open();
