@@ -92,7 +92,7 @@ impl Host {
     /// The revision that a dataset holds now; `None` where it is not declared, or holds nothing yet.
     #[must_use]
     pub fn data(&self, dataset: &str) -> Option<Arc<Revision>> {
-        self.datasets_of().snapshot().get(dataset).cloned()
+        self.data_view().get(dataset).cloned()
     }
 
     /// One revision of every dataset, as they were published together.

@@ -7,7 +7,7 @@
 //! 1. One decision at a time: `deciding` is held from the look at what is held to the last word about it.
 //! 2. What is published is on disk, and numbers only grow.
 //! 3. Publishing is one store of one pointer, for a change set too; nobody sees half of it.
-//! 4. What has the digest of what is held is no new revision.
+//! 4. What has the digest and the format of what is held is no new revision.
 //! 5. What an operator put or went back to holds until the source brings something else than it brought before; what is
 //!    pinned holds until an operator lifts the pin.
 
@@ -193,7 +193,7 @@ impl Publisher {
         origin: Origin,
     ) -> Result<Decision> {
         let hash = Digest::of(&content);
-        if let Some(decision) = self.known(&self.deciding.lock(), place, hash, &origin)? {
+        if let Some(decision) = self.known(&self.deciding.lock(), place, (hash, format), &origin)? {
             return Ok(decision);
         }
         self.note_received(place, hash, content.len(), &origin);
@@ -204,7 +204,7 @@ impl Publisher {
             }
             Ok(candidate) => {
                 let turn = self.deciding.lock();
-                if let Some(decision) = self.known(&turn, place, hash, &origin)? {
+                if let Some(decision) = self.known(&turn, place, (hash, format), &origin)? {
                     return Ok(decision);
                 }
                 match self.decide(&turn, vec![candidate])? {
@@ -285,7 +285,7 @@ impl Publisher {
         &self,
         turn: &MutexGuard<'_, ()>,
         place: usize,
-        hash: Digest,
+        (hash, format): (Digest, Format),
         origin: &Origin,
     ) -> Result<Option<Decision>> {
         let Some(dataset) = self.datasets.get(place) else {
@@ -295,7 +295,7 @@ impl Publisher {
         let brought = brought(hash, origin);
         let is_held = self
             .held(place)
-            .is_some_and(|held| held.record.hash == hash);
+            .is_some_and(|held| (held.record.hash, held.record.format) == (hash, format));
         let pinned = memory.by_hand.as_ref().is_some_and(|by| by.pinned);
         if is_held {
             memory.refusal = None;
@@ -341,7 +341,9 @@ impl Publisher {
             let mut facts = dataset.facts.lock();
             let held = self.held(candidate.place);
             let record = &mut candidate.revision.record;
-            let is_new = held.is_none_or(|held| held.record.hash != record.hash);
+            let is_new = held.is_none_or(|held| {
+                (held.record.hash, held.record.format) != (record.hash, record.format)
+            });
             if is_new {
                 // Taken for good: a check may remember what it saw under this number.
                 facts.memory.last += 1;

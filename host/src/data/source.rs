@@ -105,6 +105,21 @@ pub(crate) enum Wake {
 }
 
 impl Inbox {
+    /// The inbox of the dataset in this place, for a source with these settings.
+    pub(super) fn new(
+        publisher: &Arc<Publisher>,
+        place: usize,
+        dataset: &Dataset,
+        config: &SourceConfig,
+    ) -> Inbox {
+        Inbox {
+            publisher: Arc::clone(publisher),
+            place,
+            config: config.clone(),
+            bell: dataset.rung.clone(),
+        }
+    }
+
     fn dataset(&self) -> Result<&Dataset> {
         let dataset = self.publisher.datasets().get(self.place);
         dataset.context("the dataset is gone")
@@ -183,6 +198,11 @@ impl Inbox {
     pub(crate) fn ended(&self) -> bool {
         self.dataset().map_or(true, Dataset::has_ended)
     }
+
+    fn was_healthy(&self) -> bool {
+        let healthy = |dataset: &Dataset| dataset.facts.lock().source.0 == SourceState::Healthy;
+        self.dataset().is_ok_and(healthy)
+    }
 }
 
 /// The kind with this word.
@@ -230,12 +250,7 @@ pub(crate) fn follow_all(publisher: &Arc<Publisher>) -> Result<Vec<JoinHandle<()
         let mut source = make
             .and_then(|make| make(config, &circumstances))
             .with_context(making)?;
-        let inbox = Inbox {
-            publisher: Arc::clone(publisher),
-            place,
-            config: config.clone(),
-            bell: dataset.rung.clone(),
-        };
+        let inbox = Inbox::new(publisher, place, dataset, config);
         let thread = std::thread::Builder::new()
             .name(format!("source-{}", dataset.name))
             .spawn(move || follow(source.as_mut(), &inbox))
@@ -246,7 +261,7 @@ pub(crate) fn follow_all(publisher: &Arc<Publisher>) -> Result<Vec<JoinHandle<()
 }
 
 /// Follows a source until its inbox ends, again and again where it fails.
-fn follow(source: &mut dyn Source, inbox: &Inbox) {
+pub(super) fn follow(source: &mut dyn Source, inbox: &Inbox) {
     let mut pause = FIRST_PAUSE;
     while !inbox.ended() {
         let ended = catch_unwind(AssertUnwindSafe(|| source.follow(inbox)));
@@ -269,13 +284,6 @@ fn follow(source: &mut dyn Source, inbox: &Inbox) {
             return;
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-impl Inbox {
-    fn was_healthy(&self) -> bool {
-        let healthy = |dataset: &Dataset| dataset.facts.lock().source.0 == SourceState::Healthy;
-        self.dataset().is_ok_and(healthy)
     }
 }
 

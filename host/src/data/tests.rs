@@ -303,6 +303,89 @@ fn a_damaged_content_on_disk_is_passed_over_for_the_one_before() {
     assert_eq!(held(&stage.open(), 0), "1");
 }
 
+/// A source that does what its test says, turn by turn.
+struct Scripted(crossbeam_channel::Receiver<Result<&'static str, &'static str>>);
+
+impl source::Source for Scripted {
+    fn follow(&mut self, inbox: &source::Inbox) -> Result<()> {
+        while let Ok(turn) = self.0.recv() {
+            let content = turn.map_err(anyhow::Error::msg)?;
+            inbox.deliver(source::Delivery {
+                content: content.into(),
+                format: None,
+                cursor: Some("7".to_owned()),
+            })?;
+            inbox.healthy();
+            assert_ne!(content, "0", "on purpose");
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_source_that_fails_is_followed_again_and_its_secrets_are_hidden() {
+    use crate::{
+        config::{Secret, SourceConfig, SourceSetting},
+        event::Happening,
+    };
+    let ground = Ground::new(&["a"]);
+    let events = ground.announcer.follow();
+    let publisher = Arc::new(ground.open());
+    let url = SourceSetting::Secret(Secret::new("redis://ada:hidden@host"));
+    let config = SourceConfig {
+        kind: "redis".to_owned(),
+        settings: BTreeMap::from([("url".to_owned(), url)]),
+    };
+    let inbox = source::Inbox::new(&publisher, 0, &publisher.datasets()[0], &config);
+    let (script, turns) = crossbeam_channel::unbounded();
+    let next = |fits: fn(&Happening) -> bool| {
+        let limit = Duration::from_secs(60);
+        let mut events = std::iter::from_fn(|| events.recv_timeout(limit).ok());
+        let found = events.find(|event| fits(&event.what));
+        found.expect("it happens in time").what
+    };
+    let is_lost = |what: &Happening| matches!(what, Happening::SourceLost { .. });
+    let is_back = |what: &Happening| matches!(what, Happening::SourceBack { .. });
+    std::thread::scope(|scope| {
+        scope.spawn(|| source::follow(&mut Scripted(turns), &inbox));
+        for turn in [Ok("1"), Err("no way to redis://ada:hidden@host (hidden)")] {
+            script.send(turn).expect("it is followed");
+        }
+        let Happening::SourceLost { reason, .. } = next(is_lost) else {
+            panic!("it is lost");
+        };
+        assert_eq!(reason, "no way to *** (***)");
+        script.send(Ok("0")).expect("it is followed");
+        next(is_back);
+        let Happening::SourceLost { reason, .. } = next(is_lost) else {
+            panic!("it is lost");
+        };
+        assert!(reason.contains("panicked"), "{reason}");
+        script.send(Ok("2")).expect("it is followed");
+        next(is_back);
+        publisher.datasets()[0].end();
+        drop(script);
+    });
+    assert_eq!(held(&publisher, 0), "2");
+    let brought = publisher.ledger().memory("a").expect("it is read").brought;
+    assert_eq!(brought.and_then(|it| it.cursor).as_deref(), Some("7"));
+}
+
+#[test]
+fn another_format_is_another_content() {
+    let mut ground = Ground::new(&["a"]);
+    let publisher = ground.open();
+    bring(&publisher, "[1]");
+    drop(publisher);
+    if let Some(config) = ground.declared.get_mut("a") {
+        config.format = Format::Yaml;
+    }
+    let publisher = ground.open();
+    let origin = from_source(None);
+    let brought = publisher.bring(0, "[1]".into(), Format::Yaml, origin);
+    assert_eq!(brought.expect("the ledger works"), Decision::Published(2));
+}
+
 /// What may happen to dataset `a`.
 #[derive(Debug, Clone)]
 enum Act {

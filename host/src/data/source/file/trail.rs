@@ -266,4 +266,24 @@ mod tests {
         symlink("round", top.join("round")).expect("it is linked");
         assert_eq!(names(&way_to(&top.join("round")), &top), ["round"]);
     }
+
+    #[test]
+    fn lost_notices_are_a_sign_and_those_about_others_are_none() {
+        let signs = Mutex::new(Signs::default());
+        signs
+            .lock()
+            .way
+            .names
+            .insert(PathBuf::from("/a/rates.json"));
+        let (tell, told) = bounded(1);
+        let sign_of = |notice| {
+            note(&signs, &tell, &notice);
+            (told.try_recv().is_ok(), signs.lock().sign.take())
+        };
+        assert_eq!(sign_of(Notice::Lost), (true, Some(Sign::Written)));
+        let other = Notice::Written("/a/other.json".into());
+        assert_eq!(sign_of(other), (false, None));
+        let ours = Notice::MovedHere("/a/rates.json".into());
+        assert_eq!(sign_of(ours), (true, Some(Sign::Moved)));
+    }
 }
