@@ -1,21 +1,28 @@
 //! The schema: what an operator demands of a dataset's parsed content, as a JSON Schema.
 //!
 //! It is read and compiled once, at the start. It stands for itself: references to other documents are not followed.
+//!
+//! Without the feature `json-schema` there is none, and a dataset that declares one is an error.
 
-use super::format::{Mistake, Position};
-use anyhow::{Context, Result, anyhow};
+use super::format::Mistake;
+use anyhow::{Context, Result};
 use serde_json::Value;
 use std::{fs, path::Path};
 
+#[cfg(feature = "json-schema")]
+type Rules = jsonschema::Validator;
+#[cfg(not(feature = "json-schema"))]
+type Rules = std::convert::Infallible;
+
 /// A compiled schema.
 #[derive(Debug)]
-pub(crate) struct Schema(jsonschema::Validator);
+pub(crate) struct Schema(Rules);
 
 impl Schema {
     /// Reads the schema in a file.
     ///
     /// # Errors
-    /// It cannot be read, is no JSON, or is no schema.
+    /// It cannot be read, is no JSON, is no schema, or the feature `json-schema` is not built in.
     pub(crate) fn load(path: &Path) -> Result<Schema> {
         let reading = || format!("reading the schema {}", path.display());
         let text = fs::read(path).with_context(reading)?;
@@ -23,17 +30,25 @@ impl Schema {
         Schema::compile(&schema).with_context(reading)
     }
 
+    #[cfg(feature = "json-schema")]
     fn compile(schema: &Value) -> Result<Schema> {
         jsonschema::validator_for(schema)
             .map(Schema)
-            .map_err(|error| anyhow!("at {}: {error}", error.instance_path().as_str()))
+            .map_err(|error| anyhow::anyhow!("at {}: {error}", error.instance_path().as_str()))
+    }
+
+    #[cfg(not(feature = "json-schema"))]
+    fn compile(_schema: &Value) -> Result<Schema> {
+        anyhow::bail!("this host was built without it; build it with `--features json-schema`")
     }
 
     /// Checks parsed content.
     ///
     /// # Errors
     /// The first mistake: its place in the content, what is wrong, and the rule that says so.
+    #[cfg(feature = "json-schema")]
     pub(crate) fn check(&self, parsed: &Value) -> Result<(), Mistake> {
+        use super::format::Position;
         self.0.validate(parsed).map_err(|error| {
             let position = Position::Pointer(error.instance_path().as_str().to_owned());
             let reason = Mistake::of_all(error.to_string()).reason;
@@ -41,11 +56,17 @@ impl Schema {
             Mistake::new(Some(position), format!("{reason} (rule {rule})"))
         })
     }
+
+    /// There is no schema to check by.
+    #[cfg(not(feature = "json-schema"))]
+    pub(crate) fn check(&self, _parsed: &Value) -> Result<(), Mistake> {
+        match self.0 {}
+    }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "json-schema"))]
 mod tests {
-    use super::*;
+    use super::{super::format::Position, *};
     use serde_json::json;
 
     #[test]

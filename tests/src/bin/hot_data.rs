@@ -229,8 +229,9 @@ fn grow(host: &Host, folder: &Path, arguments: &Arguments) -> Result<(Quantiles,
 }
 
 fn sections(figures: &Figures) -> Vec<Section> {
+    let Load { begin, end } = figures.load;
     let mut reads = Section::new(
-        "A read, nanoseconds",
+        format!("A read, load average {begin} to {end}; nanoseconds"),
         &["read", "quiet", "while publishing"],
     );
     for read in &figures.reads {
