@@ -98,6 +98,11 @@ impl Data {
         heard.inspect_err(|_| self.end())
     }
 
+    /// Asks every source for its truth once more.
+    pub(crate) fn ring(&self) {
+        self.0.datasets().iter().for_each(dataset::Dataset::ring);
+    }
+
     /// Lets the sources end. What is held is held on.
     pub(crate) fn end(&self) {
         for dataset in self.0.datasets() {

@@ -375,8 +375,9 @@ impl Host {
         vet_in(core.store.staged_dir(), file, &core.examiner, limit)
     }
 
-    /// Looks at the whole directory again.
+    /// Looks at the whole directory again, and asks the sources of all datasets for their truth.
     pub fn rescan(&self) {
+        self.core().data.ring();
         if let Some(foreman) = &*self.0.foreman.lock() {
             foreman.rescan();
         }

@@ -126,6 +126,8 @@ fn a_pin_holds_against_the_source_until_it_is_lifted() {
     holds(&host, "3");
     let list = data(&host, &["list", "--json"]).json();
     assert_eq!(list["datasets"][1]["pinned"], false);
+    let events = host.command(&["events"]).stdout;
+    assert!(events.contains("rates is no longer pinned"), "{events}");
 }
 
 #[test]

@@ -345,6 +345,24 @@ fn without_a_notice_the_poll_finds_it() {
 }
 
 #[test]
+fn a_rescan_looks_at_once() {
+    let (scene, path) = scene("below/rates.json");
+    fs::create_dir_all(path.parent().expect("it has one")).expect("it is made");
+    fs::write(&path, "1").expect("it is written");
+    let host = scene.start();
+    is_well(&host);
+    holds(&host, "1");
+    // No notice tells of this one.
+    let (above, other) = (scene.elsewhere(), scene.elsewhere().with_extension("other"));
+    fs::create_dir_all(other.join("below")).expect("it is made");
+    fs::write(other.join("below/rates.json"), "2").expect("it is written");
+    fs::rename(&above, above.with_extension("old")).expect("it is renamed");
+    fs::rename(&other, &above).expect("it is renamed");
+    host.rescan();
+    holds(&host, "2");
+}
+
+#[test]
 fn after_a_restart_the_last_good_serves_at_once_though_the_file_is_gone() {
     let (scene, path) = scene("rates.json");
     fs::write(&path, "1").expect("it is written");

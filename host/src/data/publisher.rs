@@ -414,13 +414,16 @@ impl Publisher {
             facts.from_disk = false;
             drop(facts);
             self.confirm(turn, dataset);
-            let dataset = dataset.name.clone();
+            let name = &dataset.name;
             if let Some(revision) = revision {
                 numbers.push(revision.record.number);
                 self.announcer
-                    .announce(told(dataset, &revision.record, memory, overtaken));
-            } else if was_pinned != pins(memory.by_hand.as_ref()) {
-                let pinned = !was_pinned;
+                    .announce(told(name.clone(), &revision.record, memory, overtaken));
+            }
+            let pinned = pins(memory.by_hand.as_ref());
+            // A new revision that is pinned says so itself.
+            if was_pinned != pinned && (was_pinned || revision.is_none()) {
+                let dataset = name.clone();
                 self.announcer
                     .announce(Happening::DataPinned { dataset, pinned });
             }
