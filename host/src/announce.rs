@@ -72,6 +72,16 @@ impl Announcer {
 /// Writes an event as a log record: fields first, then a sentence.
 fn log(what: &Happening) {
     match what {
+        Happening::DataReceived { .. }
+        | Happening::DataRefused { .. }
+        | Happening::DataPublished { .. }
+        | Happening::DataRolledBack { .. }
+        | Happening::DataPinned { .. }
+        | Happening::DataApplied { .. }
+        | Happening::DataRestored { .. }
+        | Happening::DataStale { .. }
+        | Happening::SourceLost { .. }
+        | Happening::SourceBack { .. } => log_data(what),
         Happening::Started { directory } => {
             tracing::info!(directory = directory.as_deref(), "the host has started");
         }
@@ -137,6 +147,70 @@ fn log(what: &Happening) {
         } => tracing::debug!(success, millis, "build done"),
         Happening::ShuttingDown => tracing::info!("no more calls are taken; draining"),
         Happening::Stopped => tracing::info!("the host has stopped"),
+    }
+}
+
+/// Writes what happened to a dataset as a log record.
+fn log_data(what: &Happening) {
+    match what {
+        Happening::DataReceived {
+            dataset,
+            origin,
+            length,
+        } => tracing::debug!(dataset, %origin, length, "content came"),
+        Happening::DataRefused { dataset, refusal } => tracing::warn!(
+            dataset,
+            origin = %refusal.origin,
+            stage = refusal.stage.word(),
+            "content refused: {}",
+            refusal.mistake
+        ),
+        Happening::DataPublished {
+            dataset,
+            revision,
+            origin,
+            ..
+        } => tracing::info!(dataset, revision, %origin, "a new revision is published"),
+        Happening::DataRolledBack {
+            dataset,
+            revision,
+            to,
+            pinned,
+        } => tracing::info!(dataset, revision, to, pinned, "an operator went back"),
+        Happening::DataPinned { dataset, pinned } => {
+            tracing::info!(dataset, pinned, "an operator changed the pin");
+        }
+        Happening::DataApplied {
+            dataset,
+            revision,
+            failures,
+        } if failures.is_empty() => tracing::debug!(dataset, revision, "its users were told"),
+        Happening::DataApplied {
+            dataset,
+            revision,
+            failures,
+        } => tracing::warn!(
+            dataset,
+            revision,
+            ?failures,
+            "not all its users could use it"
+        ),
+        Happening::DataRestored { dataset, revision } => tracing::info!(
+            dataset,
+            revision,
+            "the last good revision is served from disk until its source is heard"
+        ),
+        Happening::DataStale { dataset } => {
+            tracing::warn!(
+                dataset,
+                "nothing has confirmed it for too long; it is stale"
+            );
+        }
+        Happening::SourceLost { dataset, reason } => {
+            tracing::warn!(dataset, "the source is lost: {reason}");
+        }
+        Happening::SourceBack { dataset } => tracing::info!(dataset, "the source is back"),
+        _ => {}
     }
 }
 

@@ -6,9 +6,11 @@
 //!
 //! What is more particular wins: `[plugins]`, then its environment, then `[plugin.NAME]`, then its environment.
 
+mod dataset;
 mod environment;
 mod file;
 mod given;
+mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,10 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+
+pub use dataset::{DatasetConfig, SourceConfig, SourceSetting};
+pub(crate) use dataset::{Key, Reads};
+pub use secret::Secret;
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "host.toml";
@@ -36,6 +42,8 @@ pub struct Config {
     /// `[plugin.NAME]`: what differs for one plugin, by its name. A plugin that only the environment mentions stands
     /// here as the environment spells it; [`Config::for_plugin`] finds it all the same.
     pub plugin: BTreeMap<String, PluginConfig>,
+    /// `[data.NAME]`: the datasets, by name.
+    pub data: BTreeMap<String, DatasetConfig>,
     /// `[log]`: what is logged, and how.
     pub log: LogConfig,
 }
@@ -165,6 +173,7 @@ impl Default for Config {
                 each: PluginConfig::default(),
             },
             plugin: BTreeMap::new(),
+            data: BTreeMap::new(),
             log: LogConfig {
                 filter: "info".to_owned(),
                 format: LogFormat::Text,

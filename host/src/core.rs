@@ -5,6 +5,7 @@ use crate::{
     async_call::AsyncCall,
     clock::Clock,
     config::Config,
+    data::Data,
     desk::{Switchboard, Turn},
     driver,
     error::{CallError, HandleError},
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     pub(crate) closing: Mutex<()>,
     /// Files that are ignored, with the reason.
     pub(crate) ignored: Mutex<BTreeMap<PathBuf, String>>,
+    /// The datasets.
+    pub(crate) data: Data,
     /// Tells what happens.
     pub(crate) announcer: Arc<Announcer>,
     /// Run calls.

@@ -1,6 +1,7 @@
 //! An event: everything that can happen in a host, as a closed list.
 
 use crate::{
+    data::{Origin, Refusal},
     report::{Departure, Trigger},
     step::Step,
 };
@@ -96,6 +97,84 @@ pub enum Happening {
         method: String,
         /// The panic.
         reason: String,
+    },
+    /// Content of a dataset came that is not what came last.
+    DataReceived {
+        /// The dataset.
+        dataset: String,
+        /// Who brought it.
+        origin: Origin,
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// Content was refused; what was held is held on.
+    DataRefused {
+        /// The dataset.
+        dataset: String,
+        /// Why, where, and whose it was.
+        refusal: Refusal,
+    },
+    /// A new revision is published.
+    DataPublished {
+        /// The dataset.
+        dataset: String,
+        /// Its revision.
+        revision: u64,
+        /// Who brought it.
+        origin: Origin,
+        /// Whether it ends what an operator had put or gone back to.
+        overtakes_operator: bool,
+    },
+    /// An operator went back to an older revision, whose content is published as a new one.
+    DataRolledBack {
+        /// The dataset.
+        dataset: String,
+        /// The new revision.
+        revision: u64,
+        /// The one whose content it has.
+        to: u64,
+        /// Whether it is held against the source.
+        pinned: bool,
+    },
+    /// An operator pinned what a dataset holds, or lifted the pin.
+    DataPinned {
+        /// The dataset.
+        dataset: String,
+        /// Whether it is pinned now.
+        pinned: bool,
+    },
+    /// Those who use a dataset have been told of a revision.
+    DataApplied {
+        /// The dataset.
+        dataset: String,
+        /// The revision.
+        revision: u64,
+        /// Who could not use it, with the reason.
+        failures: Vec<String>,
+    },
+    /// A revision from disk is held since the start, until the source is heard.
+    DataRestored {
+        /// The dataset.
+        dataset: String,
+        /// The revision.
+        revision: u64,
+    },
+    /// Nothing has confirmed what a dataset holds for too long. It is served on.
+    DataStale {
+        /// The dataset.
+        dataset: String,
+    },
+    /// The source of a dataset cannot be followed now; it is tried again.
+    SourceLost {
+        /// The dataset.
+        dataset: String,
+        /// Why.
+        reason: String,
+    },
+    /// The source of a dataset is followed again.
+    SourceBack {
+        /// The dataset.
+        dataset: String,
     },
     /// Something could not be kept, or an operator should know it.
     Remark {

@@ -5,6 +5,7 @@ use crate::{
     clock::Clock,
     config::{CallConfig, Config},
     core::Core,
+    data::Data,
     deadline,
     error::{CallError, SwapError},
     event::{Event, Happening},
@@ -169,6 +170,7 @@ impl HostBuilder {
             Sweeper::start(interposition, Arc::clone(&announcer), Arc::clone(&workers))?;
         threads.push(sweeper_thread);
         let examiner = self.examiner.unwrap_or_else(crate::child::own_program);
+        let data = Data::open(&self.config.data, &state_dir, Arc::clone(&announcer))?;
         let core = Arc::new_cyclic(|itself| Core {
             itself: Weak::clone(itself),
             host_build: build_of(&examiner),
@@ -180,6 +182,7 @@ impl HostBuilder {
             slots: Slots::default(),
             closing: Mutex::new(()),
             ignored: Mutex::new(BTreeMap::new()),
+            data,
             announcer,
             workers,
             clock,
@@ -192,6 +195,8 @@ impl HostBuilder {
             foreman: Mutex::new(None),
             threads: Mutex::new(threads),
         };
+        let sources = core.data.follow(&core.clock)?;
+        owner.threads.lock().extend(sources);
         recovery::come_back(&core)?;
         if let Some(directory) = &core.directory {
             *owner.foreman.lock() = Some(Foreman::start(&core, directory, self.only)?);
@@ -248,6 +253,7 @@ impl Host {
         HostBuilder::default()
     }
 
+    /// What its parts share.
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0.core
     }
@@ -367,8 +373,9 @@ impl Host {
         vet_in(core.store.staged_dir(), file, &core.examiner, limit)
     }
 
-    /// Looks at the whole directory again.
+    /// Looks at the whole directory again, and asks the sources of all datasets for their truth.
     pub fn rescan(&self) {
+        self.core().data.ring();
         if let Some(foreman) = &*self.0.foreman.lock() {
             foreman.rescan();
         }
@@ -442,6 +449,7 @@ impl Owner {
         if let Some(foreman) = self.foreman.lock().take() {
             foreman.end(until);
         }
+        core.data.end();
         let slots: Vec<_> = core.slots.all().values().cloned().collect();
         for slot in &slots {
             slot.gate.admit_only_insiders();

@@ -9,7 +9,7 @@
 //! (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `method` (calls by name), `handle`,
 //! `port` and `interfaces` (calls with plain types), `async_call`, `pending` and `task` (calls that wait without a thread),
 //! `desk` (what a plugin asks of the host), `sweeper` (the way out of memory), `store` (what is kept on disk), `recovery` (how a
-//! host comes back to it).
+//! host comes back to it). Beside it: `data` (what plugins depend on that changes while they run).
 //!
 //! There is no global state but three things, named where they stand: the interposed functions of the C library, each
 //! thread's table of its pins on gates, and the process's registration for memory barriers.
@@ -22,6 +22,7 @@ mod child;
 mod clock;
 pub mod config;
 mod core;
+pub mod data;
 mod deadline;
 mod desk;
 mod directory;

@@ -1,6 +1,6 @@
 //! A report: what the host tells of a swap, a plugin, or itself. Plain data, shared by library, journal and surfaces.
 
-use crate::{artifact::Digest, step::Step};
+use crate::{artifact::Digest, data::DatasetStatus, step::Step};
 use plugin_api::manifest::{Manifest, Mode};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -307,6 +307,9 @@ pub struct HostStatus {
     pub shutting_down: bool,
     /// Its plugins.
     pub plugins: Vec<PluginStatus>,
+    /// Its datasets.
+    #[serde(default)]
+    pub datasets: Vec<DatasetStatus>,
     /// Files of the watched directory that are ignored, with the reason.
     pub ignored: Vec<IgnoredFile>,
 }

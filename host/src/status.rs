@@ -51,6 +51,7 @@ pub(crate) fn of_host(core: &Core) -> HostStatus {
         interposition: core.sweeper.interposition().clone(),
         shutting_down: core.shutting_down.load(Ordering::Acquire),
         plugins: slots.iter().map(|slot| of_plugin(core, slot)).collect(),
+        datasets: core.data.statuses(),
         ignored: core
             .ignored
             .lock()

@@ -104,7 +104,7 @@ impl Store {
                 path.extension().is_some_and(|end| end == UNFINISHED)
             })?;
         }
-        let database = open_database(&state_dir.join("journal.redb"))?;
+        let database = open_database(&state_dir.join("journal.redb"), CACHE)?;
         let generations = Mutex::new(journal::prepare(&database)?);
         Ok(Store {
             database,
@@ -167,7 +167,8 @@ fn lock(state_dir: &Path) -> anyhow::Result<Lock> {
     Ok(Lock(file))
 }
 
-fn open_database(path: &Path) -> anyhow::Result<Database> {
+/// Opens a database in this file, which is made if it is missing, with that share of memory.
+pub(crate) fn open_database(path: &Path, cache: usize) -> anyhow::Result<Database> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -179,12 +180,12 @@ fn open_database(path: &Path) -> anyhow::Result<Database> {
     FileBackend::new(file)
         .and_then(|file| {
             redb::Builder::new()
-                .set_cache_size(CACHE)
+                .set_cache_size(cache)
                 .create_with_backend(file)
         })
         .with_context(|| {
             format!(
-                "opening the journal {}; if it is damaged, move it away to begin a new one",
+                "opening {}; if it is damaged, move it away to begin a new one",
                 path.display()
             )
         })

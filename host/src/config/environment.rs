@@ -3,6 +3,7 @@
 //! `HOST__STATE_DIR` is the command line's, and no setting; other variables are not ours.
 
 use super::{
+    dataset,
     given::{Given, Place, Value},
     settings,
 };
@@ -52,17 +53,18 @@ fn take_apart(name: &str, value: OsString, file: &[Given]) -> Result<Given, Stri
     let words = name.trim_start_matches(PREFIX);
     let (section, rest) = words.split_once("__").ok_or_else(no_setting)?;
     let section = section.to_ascii_lowercase();
-    if section == settings::DATASETS {
-        return Err(settings::NO_DATASETS_YET.to_owned());
-    }
-    let (plugin, key) = if section == settings::PER_PLUGIN {
+    let (of, key) = if section == settings::PER_PLUGIN {
         let (plugin, key) = rest.rsplit_once("__").ok_or_else(no_setting)?;
-        (Some(recognise(plugin, file)?), key)
+        (Some(recognise(plugin, file)?), key.to_ascii_lowercase())
+    } else if section == settings::DATASETS {
+        let (dataset, key) = dataset_key(rest).ok_or_else(no_setting)?;
+        (Some(recognise_dataset(dataset, file)?), key)
     } else {
-        (None, rest)
+        (None, rest.to_ascii_lowercase())
     };
-    let key = key.to_ascii_lowercase();
-    if !settings::keys(&section).contains(&key.as_str()) {
+    // What a source takes depends on its kind, which may be said elsewhere.
+    let is_of_source = section == settings::DATASETS && key.starts_with(dataset::SOURCE);
+    if !is_of_source && !settings::keys(&section).contains(&key.as_str()) {
         return Err(no_setting());
     }
     let value = value
@@ -70,7 +72,7 @@ fn take_apart(name: &str, value: OsString, file: &[Given]) -> Result<Given, Stri
         .map_err(|_| "its value is not text in UTF-8".to_owned())?;
     Ok(Given {
         section,
-        plugin,
+        name: of,
         key,
         value: Value::Text(value),
         place: Place::Variable(name.to_owned()),
@@ -81,7 +83,8 @@ fn take_apart(name: &str, value: OsString, file: &[Given]) -> Result<Given, Stri
 fn recognise(spelled: &str, file: &[Given]) -> Result<String, String> {
     let mut names: Vec<&str> = file
         .iter()
-        .filter_map(|given| given.plugin.as_deref())
+        .filter(|given| given.section == settings::PER_PLUGIN)
+        .filter_map(|given| given.name.as_deref())
         .filter(|name| spelling(name) == spelled)
         .collect();
     names.sort_unstable();
@@ -100,17 +103,52 @@ fn recognise(spelled: &str, file: &[Given]) -> Result<String, String> {
     }
 }
 
+/// The dataset as it is spelled, and the key: `RATES__POLL`, or `RATES__SOURCE__URL` for `source.url`.
+fn dataset_key(rest: &str) -> Option<(&str, String)> {
+    if let Some((dataset, key)) = rest.split_once("__SOURCE__") {
+        return Some((
+            dataset,
+            format!("{}{}", dataset::SOURCE, key.to_ascii_lowercase()),
+        ));
+    }
+    let (dataset, key) = rest.rsplit_once("__")?;
+    Some((dataset, key.to_ascii_lowercase()))
+}
+
+/// The dataset that the environment spells so, which the file must declare.
+fn recognise_dataset(spelled: &str, file: &[Given]) -> Result<String, String> {
+    let mut names: Vec<&str> = file
+        .iter()
+        .filter(|given| given.section == settings::DATASETS)
+        .filter_map(|given| given.name.as_deref())
+        .filter(|name| spelling(name) == spelled)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    match names.as_slice() {
+        [name] => Ok((*name).to_owned()),
+        [] => Err(format!(
+            "the file declares no dataset [data.{}]; write that section first",
+            spelled.to_ascii_lowercase()
+        )),
+        several => Err(format!(
+            "this may mean the datasets {}; set it in the file instead",
+            several.join(" and ")
+        )),
+    }
+}
+
 fn known_variables() -> Vec<String> {
     let mut known = vec![NOT_A_SETTING.to_owned()];
     for section in settings::SECTIONS {
         for key in settings::keys(section) {
-            let plugin = if *section == settings::PER_PLUGIN {
+            let name = if matches!(*section, settings::PER_PLUGIN | settings::DATASETS) {
                 "NAME__"
             } else {
                 ""
             };
             known.push(format!(
-                "{PREFIX}{}__{plugin}{}",
+                "{PREFIX}{}__{name}{}",
                 section.to_ascii_uppercase(),
                 key.to_ascii_uppercase()
             ));

@@ -65,10 +65,10 @@ impl Reader<'_> {
                 ));
                 continue;
             };
-            if name == settings::PER_PLUGIN {
-                self.plugins(table);
-            } else {
-                self.section(name, None, table);
+            match name {
+                settings::PER_PLUGIN => self.plugins(table),
+                settings::DATASETS => self.datasets(table),
+                _ => self.section(name, None, table),
             }
         }
     }
@@ -93,16 +93,64 @@ impl Reader<'_> {
         }
     }
 
-    fn section(&mut self, section: &str, plugin: Option<&str>, table: &DeTable<'_>) {
-        for (key, value) in table {
-            self.givens.push(Given {
-                section: section.to_owned(),
-                plugin: plugin.map(str::to_owned),
-                key: key.get_ref().to_string(),
-                value: read_value(value),
-                place: self.place(&key.span()),
-            });
+    fn datasets(&mut self, tables: &DeTable<'_>) {
+        for (name, value) in tables {
+            let place = self.place(&name.span());
+            let name = name.get_ref().as_ref();
+            match value.get_ref() {
+                DeValue::Table(table) if settings::is_plugin_name(name) => {
+                    // One that takes all the defaults is declared all the same.
+                    let declared = Value::Other("table".to_owned());
+                    self.given(settings::DATASETS, Some(name), "", declared, place);
+                    self.dataset(name, table);
+                }
+                DeValue::Table(_) => self.problems.push(format!(
+                    "{place}: \"{name}\" cannot be a dataset's name; a name has lower-case letters, digits, - and _, \
+                     begins with a letter and is at most 64 characters long"
+                )),
+                _ => self.problems.push(format!(
+                    "{place}: \"{name}\" is not a dataset's section; write [data.NAME] and its keys below"
+                )),
+            }
         }
+    }
+
+    fn dataset(&mut self, name: &str, table: &DeTable<'_>) {
+        for (key, value) in table {
+            let place = self.place(&key.span());
+            let key = key.get_ref().as_ref();
+            match value.get_ref() {
+                DeValue::Table(source) if key == "source" => {
+                    for (key, value) in source {
+                        let place = self.place(&key.span());
+                        let key = format!("source.{}", key.get_ref());
+                        self.given(settings::DATASETS, Some(name), &key, read_value(value), place);
+                    }
+                }
+                _ if key == "source" => self.problems.push(format!(
+                    "{place}: data.{name}.source is {}; write source = {{ kind = \"file\", path = \"...\" }}",
+                    read_value(value)
+                )),
+                _ => self.given(settings::DATASETS, Some(name), key, read_value(value), place),
+            }
+        }
+    }
+
+    fn section(&mut self, section: &str, name: Option<&str>, table: &DeTable<'_>) {
+        for (key, value) in table {
+            let place = self.place(&key.span());
+            self.given(section, name, key.get_ref(), read_value(value), place);
+        }
+    }
+
+    fn given(&mut self, section: &str, name: Option<&str>, key: &str, value: Value, place: Place) {
+        self.givens.push(Given {
+            section: section.to_owned(),
+            name: name.map(str::to_owned),
+            key: key.to_owned(),
+            value,
+            place,
+        });
     }
 
     fn place(&self, span: &Range<usize>) -> Place {
@@ -115,6 +163,7 @@ impl Reader<'_> {
 fn read_value(value: &Spanned<DeValue<'_>>) -> Value {
     match value.get_ref() {
         DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Boolean(truth) => Value::Truth(*truth),
         DeValue::Integer(integer) => i128::from_str_radix(integer.as_str(), integer.radix())
             .map_or_else(|_| Value::Other("huge integer".to_owned()), Value::Integer),
         other => Value::Other(other.type_str().to_owned()),

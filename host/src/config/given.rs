@@ -2,6 +2,7 @@
 //!
 //! The readers here turn a value into what a setting wants, or say what to write instead.
 
+use super::secret::Secret;
 use std::{
     fmt,
     net::SocketAddr,
@@ -15,10 +16,10 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// One value that an operator has set.
 #[derive(Debug, Clone)]
 pub(super) struct Given {
-    /// The table it belongs to: `call`, or `plugin` with a name.
+    /// The table it belongs to: `call`, or `plugin` or `data` with a name.
     pub(super) section: String,
-    /// The plugin of a `[plugin.NAME]` table.
-    pub(super) plugin: Option<String>,
+    /// The name of a `[plugin.NAME]` or `[data.NAME]` table.
+    pub(super) name: Option<String>,
     /// The key within the table.
     pub(super) key: String,
     /// The value.
@@ -52,6 +53,8 @@ pub(super) enum Value {
     Text(String),
     /// A whole number.
     Integer(i128),
+    /// True or false.
+    Truth(bool),
     /// Anything else, by its kind; no setting takes it.
     Other(String),
 }
@@ -61,6 +64,7 @@ impl fmt::Display for Value {
         match self {
             Value::Text(text) => write!(f, "\"{text}\""),
             Value::Integer(number) => write!(f, "{number}"),
+            Value::Truth(truth) => write!(f, "{truth}"),
             Value::Other(kind) => write!(f, "a value of type {kind}"),
         }
     }
@@ -68,7 +72,7 @@ impl fmt::Display for Value {
 
 impl Given {
     /// The problem with this given: what it is, and what to write instead.
-    fn problem(&self, wanted: &str) -> String {
+    pub(super) fn problem(&self, wanted: &str) -> String {
         format!(
             "{}: {} is {}; write {wanted}",
             self.place,
@@ -79,8 +83,8 @@ impl Given {
 
     /// The key with its table, as it stands in messages: `plugin.counter.vet_timeout`.
     pub(super) fn path(&self) -> String {
-        match &self.plugin {
-            Some(plugin) => format!("{}.{plugin}.{}", self.section, self.key),
+        match &self.name {
+            Some(name) => format!("{}.{name}.{}", self.section, self.key),
             None => format!("{}.{}", self.section, self.key),
         }
     }
@@ -136,7 +140,7 @@ impl Given {
                 .parse()
                 .ok()
                 .map(|size: bytesize::ByteSize| size.as_u64()),
-            Value::Other(_) => None,
+            Value::Truth(_) | Value::Other(_) => None,
         };
         bytes
             .filter(|bytes| (least..=most).contains(bytes))
@@ -154,7 +158,7 @@ impl Given {
             Value::Text(text) if matches!(self.place, Place::Variable(_)) => {
                 text.trim().parse().ok()
             }
-            Value::Text(_) | Value::Other(_) => None,
+            Value::Text(_) | Value::Truth(_) | Value::Other(_) => None,
         };
         number
             .filter(|number| (least..=most).contains(number))
@@ -163,6 +167,33 @@ impl Given {
                     "a whole number from {least} to {most}, without quotes"
                 ))
             })
+    }
+
+    /// True or false.
+    pub(super) fn truth(&self) -> Result<bool, String> {
+        match (&self.value, self.written()) {
+            (Value::Truth(truth), _) => Ok(*truth),
+            (_, Some("true")) if matches!(self.place, Place::Variable(_)) => Ok(true),
+            (_, Some("false")) if matches!(self.place, Place::Variable(_)) => Ok(false),
+            _ => Err(self.problem("true or false, without quotes")),
+        }
+    }
+
+    /// A text with a secret in it. Its value is never told.
+    pub(super) fn secret(&self) -> Result<Secret, String> {
+        let text = self.written().ok_or("write a text".to_owned());
+        text.and_then(Secret::expanded)
+            .map_err(|problem| format!("{}: {}: {problem}", self.place, self.path()))
+    }
+
+    /// A text with a secret in it, as the file says whose path this is.
+    pub(super) fn secret_in_file(&self) -> Result<Secret, String> {
+        let path = self.file_path()?;
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            let (place, key, path) = (&self.place, self.path(), path.display());
+            format!("{place}: {key}: {path} cannot be read: {error}")
+        })?;
+        Ok(Secret::new(text.trim()))
     }
 
     /// One of these words.

@@ -2,23 +2,20 @@
 
 use super::{
     AdminConfig, CallConfig, Config, LogConfig, LogFormat, OnDrainDeadline, OnRemoval,
-    PluginConfig, PluginsConfig, given::Given,
+    PluginConfig, PluginsConfig, dataset, given::Given,
 };
 
 /// The sections of the file.
-pub(super) const SECTIONS: &[&str] = &["call", "admin", "plugins", PER_PLUGIN, "log"];
+pub(super) const SECTIONS: &[&str] = &["call", "admin", "plugins", PER_PLUGIN, DATASETS, "log"];
 /// The section that has a table for each plugin.
 pub(super) const PER_PLUGIN: &str = "plugin";
-/// The section of datasets, which this host has not.
+/// The section that has a table for each dataset.
 pub(super) const DATASETS: &str = "data";
-/// What is said of it.
-pub(super) const NO_DATASETS_YET: &str =
-    "datasets ([data.NAME]) are not supported yet; remove this section";
 
 /// A key, and how a given sets it.
-struct Setting<T> {
-    key: &'static str,
-    set: fn(&mut T, &Given) -> Result<(), String>,
+pub(super) struct Setting<T> {
+    pub(super) key: &'static str,
+    pub(super) set: fn(&mut T, &Given) -> Result<(), String>,
 }
 
 /// A setting whose field is filled by what a reader of the given returns.
@@ -27,6 +24,7 @@ macro_rules! setting {
         Setting { key: $key, set: |config, $given| { config.$($field).+ = $read; Ok(()) } }
     };
 }
+pub(super) use setting;
 
 const CALL: &[Setting<CallConfig>] = &[
     setting!("listen", listen, given => given.address()?),
@@ -83,6 +81,7 @@ pub(super) fn keys(section: &str) -> Vec<&'static str> {
         "admin" => of(ADMIN).collect(),
         "plugins" => of(PLUGINS).chain(of(EACH_PLUGIN)).collect(),
         PER_PLUGIN => of(EACH_PLUGIN).collect(),
+        DATASETS => dataset::keys(),
         "log" => of(LOG).collect(),
         _ => Vec::new(),
     }
@@ -92,9 +91,6 @@ pub(super) fn keys(section: &str) -> Vec<&'static str> {
 pub(super) fn check_section(name: &str) -> Option<String> {
     if SECTIONS.contains(&name) {
         return None;
-    }
-    if name == DATASETS {
-        return Some(NO_DATASETS_YET.to_owned());
     }
     Some(unknown(&format!("section [{name}]"), name, SECTIONS))
 }
@@ -133,8 +129,12 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> String {
 /// The configuration that the givens make of the defaults.
 pub(super) fn apply(givens: &[Given], problems: &mut Vec<String>) -> Config {
     let mut config = Config::default();
-    let (for_one, for_all): (Vec<&Given>, Vec<&Given>) =
-        givens.iter().partition(|given| given.plugin.is_some());
+    let (of_data, givens_of_rest): (Vec<&Given>, Vec<&Given>) =
+        givens.iter().partition(|given| given.section == DATASETS);
+    config.data = dataset::datasets(&of_data, problems);
+    let (for_one, for_all): (Vec<&Given>, Vec<&Given>) = givens_of_rest
+        .into_iter()
+        .partition(|given| given.name.is_some());
     for given in for_all {
         let Config {
             call,
@@ -157,7 +157,7 @@ pub(super) fn apply(givens: &[Given], problems: &mut Vec<String>) -> Config {
         );
     }
     for given in for_one {
-        let Some(name) = &given.plugin else { continue };
+        let Some(name) = &given.name else { continue };
         let each = &config.plugins.each;
         let plugin = config
             .plugin
@@ -178,7 +178,11 @@ pub(super) fn apply(givens: &[Given], problems: &mut Vec<String>) -> Config {
 }
 
 /// Sets what the given is about; `None` where these settings have no such key.
-fn set<T>(settings: &[Setting<T>], config: &mut T, given: &Given) -> Option<Result<(), String>> {
+pub(super) fn set<T>(
+    settings: &[Setting<T>],
+    config: &mut T,
+    given: &Given,
+) -> Option<Result<(), String>> {
     let setting = settings.iter().find(|setting| setting.key == given.key)?;
     Some((setting.set)(config, given))
 }
@@ -188,8 +192,8 @@ fn note(problems: &mut Vec<String>, given: &Given, outcome: Option<Result<(), St
         Some(Ok(())) => {}
         Some(Err(problem)) => problems.push(problem),
         None => {
-            let section = match &given.plugin {
-                Some(plugin) => format!("{}.{plugin}", given.section),
+            let section = match &given.name {
+                Some(name) => format!("{}.{name}", given.section),
                 None => given.section.clone(),
             };
             problems.push(format!(

@@ -95,6 +95,7 @@ fn every_key_is_read() {
             },
         },
         plugin: BTreeMap::new(),
+        data: BTreeMap::new(),
         log: LogConfig {
             filter: "debug".into(),
             format: LogFormat::Json,
@@ -157,6 +158,14 @@ fn the_example_in_force_says_the_defaults_where_there_are_any() {
         BTreeMap::from([("counter".to_owned(), defaults.plugins.each)])
     );
     assert_eq!(config.log, defaults.log);
+    let rates = &config.data["rates"];
+    let expected = DatasetConfig {
+        json_schema: rates.json_schema.clone(),
+        stale_after: rates.stale_after,
+        source: rates.source.clone(),
+        ..DatasetConfig::default()
+    };
+    assert_eq!(*rates, expected);
 }
 
 #[test]
@@ -164,9 +173,11 @@ fn the_example_names_every_section_and_key() {
     let example: toml::Table = example_in_force().parse().expect("the example is TOML");
     for section in settings::SECTIONS {
         let table = example[*section].as_table().expect("a section is a table");
-        if *section == settings::PER_PLUGIN {
-            continue;
-        }
+        let table = match *section {
+            settings::PER_PLUGIN => continue,
+            settings::DATASETS => table["rates"].as_table().expect("a section is a table"),
+            _ => table,
+        };
         for key in settings::keys(section) {
             assert!(table.contains_key(key), "[{section}] {key} is missing");
         }
@@ -198,18 +209,6 @@ fn an_unknown_section_is_told_with_the_nearest_section() {
     assert_eq!(
         problem("call = 5\n", &[]),
         "host.toml:1: \"call\" is a section; write [call] and its keys below"
-    );
-}
-
-#[test]
-fn datasets_are_said_to_be_unsupported() {
-    assert_eq!(
-        problem("[data.rates]\nfile = \"rates.json\"\n", &[]),
-        format!("host.toml:1: {}", settings::NO_DATASETS_YET)
-    );
-    assert_eq!(
-        problem("", &[("HOST__DATA__RATES__FILE", "x")]),
-        format!("HOST__DATA__RATES__FILE: {}", settings::NO_DATASETS_YET)
     );
 }
 
@@ -324,6 +323,13 @@ fn relative_paths_start_at_the_folder_of_the_file() {
     let variable = [("HOST__PLUGINS__DIR".into(), "other".into())];
     let config = Config::read(Some(&file), variable).expect("a configuration");
     assert_eq!(config.plugins.dir, Some("other".into()));
+    let text = "[data.rates]\njson_schema = \"s.json\"\nsource = { kind = \"file\", path = \"rates.json\" }\n";
+    std::fs::write(&file, text).expect("writing host.toml");
+    let config = Config::read(Some(&file), []).expect("a configuration");
+    let rates = &config.data["rates"];
+    assert_eq!(rates.json_schema, Some(folder.path().join("s.json")));
+    let source = SourceConfig::file(folder.path().join("rates.json"));
+    assert_eq!(rates.source, Some(source));
 }
 
 #[test]
@@ -440,6 +446,91 @@ fn a_bad_value_in_the_environment_names_its_variable() {
     assert!(
         problem.starts_with("HOST__CALL__TIMEOUT: call.timeout is \"5\"; write a duration"),
         "{problem}"
+    );
+}
+
+#[test]
+fn a_dataset_takes_the_defaults_and_what_is_said() {
+    let text = "[data.flags]\n[data.rates]\nformat = \"csv\"\nkeep = 3\nmax_bytes = \"1KiB\"\npoll = \"1s\"\n\
+                stale_after = \"2s\"\nrequired = true\nsource = { kind = \"file\", path = \"/rates.csv\" }\n";
+    let variables = [
+        ("HOST__DATA__RATES__KEEP", "4"),
+        ("HOST__DATA__RATES__SOURCE__PATH", "/other.csv"),
+    ];
+    let config = read(text, &variables).expect("a configuration");
+    assert_eq!(config.data["flags"], DatasetConfig::default());
+    let expected = DatasetConfig {
+        format: crate::data::Format::Csv,
+        json_schema: None,
+        keep: 4,
+        max_bytes: 1024,
+        poll: Duration::from_secs(1),
+        stale_after: Some(Duration::from_secs(2)),
+        required: Some(Duration::from_secs(10)),
+        source: Some(SourceConfig::file("/other.csv")),
+    };
+    assert_eq!(config.data["rates"], expected);
+}
+
+#[test]
+fn what_does_not_fit_a_dataset_is_told_with_what_to_write() {
+    for (text, expected) in [
+        (
+            "[data.rates]\nformat = \"xml\"",
+            "host.toml:2: data.rates.format is \"xml\"; write \"json\" or \"toml\" or",
+        ),
+        (
+            "[data.rates]\nfromat = \"json\"",
+            "host.toml:2: unknown key \"fromat\" in [data.rates]; did you mean \"format\"?",
+        ),
+        (
+            "[data.rates]\nsource = { kind = \"file\", paht = \"x\", path = \"y\" }",
+            "unknown key \"paht\" of a source of kind \"file\" in [data.rates]; did you mean \"path\"?",
+        ),
+        (
+            "[data.rates]\nsource = { kind = \"file\" }",
+            "data.rates.source of kind \"file\" needs \"path\"",
+        ),
+        (
+            "[data.rates]\nsource = { path = \"x\" }",
+            "data.rates.source has no kind; write source = {",
+        ),
+        (
+            "[data.rates]\nsource = { kind = \"nfs\" }",
+            "data.rates.source.kind is \"nfs\": there is no such kind; write \"file\"",
+        ),
+        (
+            "[data.rates]\nsource = \"x\"",
+            "data.rates.source is \"x\"; write source = {",
+        ),
+        (
+            "[data.rates]\nkeep = 0",
+            "data.rates.keep is 0; write a whole number from 1",
+        ),
+        (
+            "[data.rates]\nrequired = \"yes\"",
+            "data.rates.required is \"yes\"; write true or false, without quotes",
+        ),
+        (
+            "[data.rates]\nrequired = true",
+            "data.rates is required and has no source",
+        ),
+        (
+            "[data.rates]\nformat = \"bytes\"\njson_schema = \"s.json\"",
+            "data.rates has a json_schema and the format \"bytes\"",
+        ),
+        ("[data.Rates]\n", "\"Rates\" cannot be a dataset's name"),
+        (
+            "[data]\nrates = 1",
+            "\"rates\" is not a dataset's section; write [data.NAME]",
+        ),
+    ] {
+        let problem = problem(text, &[]);
+        assert!(problem.contains(expected), "{text:?} gave {problem:?}");
+    }
+    assert_eq!(
+        problem("", &[("HOST__DATA__RATES__KEEP", "3")]),
+        "HOST__DATA__RATES__KEEP: the file declares no dataset [data.rates]; write that section first"
     );
 }
 

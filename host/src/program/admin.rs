@@ -6,6 +6,7 @@
 use super::{
     calls::Calls,
     connection::{self, Limits},
+    datasets,
     failure::Failure,
     happenings::Followers,
     http::{self, Refusal, body_of, json},
@@ -33,7 +34,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The largest body of a request.
 const MAX_BODY: usize = 1 << 20;
 /// What its doors allow.
-const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     connections: 256,
     head_size: 64 << 10,
     head: Duration::from_secs(10),
@@ -41,7 +42,7 @@ const LIMITS: Limits = Limits {
     idle: Duration::from_secs(60),
 };
 /// Records of a history where nobody says how many.
-const DEFAULT_HISTORY: usize = 50;
+pub(crate) const DEFAULT_HISTORY: usize = 50;
 
 /// The running admin side of a host.
 pub(crate) struct AdminSide {
@@ -136,9 +137,11 @@ async fn guard(State(token): State<Token>, request: Request, next: Next) -> Resp
     ([(header::WWW_AUTHENTICATE, "Bearer")], refusal).into_response()
 }
 
+/// What every request needs.
 #[derive(Clone)]
-struct Admin {
-    host: Host,
+pub(crate) struct Admin {
+    /// The host that is asked.
+    pub(crate) host: Host,
     followers: Followers,
 }
 
@@ -151,10 +154,12 @@ fn router(admin: Admin) -> Router {
         .route("/plugins/{plugin}/rollback", post(rollback))
         .route("/events", get(events))
         .route("/rescan", post(rescan))
+        .merge(datasets::router())
         .with_state(admin)
 }
 
-type Answer = Result<Response, Refusal>;
+/// What a request comes to.
+pub(crate) type Answer = Result<Response, Refusal>;
 
 async fn status(State(admin): State<Admin>) -> Response {
     json(StatusCode::OK, &admin.host.status())
@@ -298,8 +303,20 @@ async fn rescan(State(admin): State<Admin>) -> Answer {
 }
 
 /// The object in the body; an empty body is an empty object.
-async fn object_of<T: DeserializeOwned>(request: Request, shape: &str) -> Result<T, Refusal> {
-    let body = body_of(request, MAX_BODY, LIMITS.body).await?;
+pub(crate) async fn object_of<T: DeserializeOwned>(
+    request: Request,
+    shape: &str,
+) -> Result<T, Refusal> {
+    object_up_to(MAX_BODY, request, shape).await
+}
+
+/// The object in a body of at most so many bytes; an empty body is an empty object.
+pub(crate) async fn object_up_to<T: DeserializeOwned>(
+    limit: usize,
+    request: Request,
+    shape: &str,
+) -> Result<T, Refusal> {
+    let body = body_of(request, limit, LIMITS.body).await?;
     let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
     serde_json::from_slice(text).map_err(|error| {
         Refusal::new(
@@ -311,7 +328,7 @@ async fn object_of<T: DeserializeOwned>(request: Request, shape: &str) -> Result
 }
 
 /// Runs what takes its time on a thread made for that. It goes on if the client leaves.
-async fn waiting<T: Send + 'static>(
+pub(crate) async fn waiting<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work)
@@ -337,7 +354,8 @@ fn unknown_plugin(name: &str) -> Refusal {
     )
 }
 
-fn failed(message: String) -> Refusal {
+/// The host itself failed.
+pub(crate) fn failed(message: String) -> Refusal {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", message)
 }
 

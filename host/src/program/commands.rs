@@ -172,11 +172,77 @@ Examples:
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
+    /// Read and change the data that plugins depend on
+    #[command(after_long_help = "\
+Examples:
+  host data list
+  host data put rates rates.json
+  host data put rates rates.json limits limits.toml    both in one step, or neither
+  host data diff rates 6 7
+  host data rollback rates                to the one before the current
+  host data rollback rates --to 6 --pin   hold it against the source
+  host data rollback rates --to 8         8 being held: lift the pin, and change nothing else")]
+    Data {
+        /// What to do.
+        #[command(subcommand)]
+        verb: DataVerb,
+    },
     /// The last 100 events of the host
     Events {
         /// Go on with those to come, until ctrl-c.
         #[arg(short, long)]
         follow: bool,
+    },
+}
+
+/// What can be asked about data.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataVerb {
+    /// A line for each dataset
+    List,
+    /// Write the content of a revision to standard output, as it came
+    Get {
+        /// The dataset.
+        name: String,
+        /// The revision. Default: the one that is held.
+        #[arg(long, value_name = "N")]
+        revision: Option<u64>,
+    },
+    /// Publish the content of a file, or of several in one step; it holds until the source brings something newer
+    Put {
+        /// The dataset and the file; further datasets with their files.
+        #[arg(required = true, num_args = 2.., value_names = ["NAME", "FILE"])]
+        pairs: Vec<String>,
+    },
+    /// The revisions that are kept, newest first
+    History {
+        /// The dataset.
+        name: String,
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// What differs between two revisions, line by line of the parsed content
+    Diff {
+        /// The dataset.
+        name: String,
+        /// The older revision.
+        #[arg(value_name = "A")]
+        from: u64,
+        /// The newer revision.
+        #[arg(value_name = "B")]
+        to: u64,
+    },
+    /// Publish the content of an older revision; it holds until the source brings something newer
+    Rollback {
+        /// The dataset.
+        name: String,
+        /// The revision to go back to. Default: the newest with another content than the current.
+        #[arg(long, value_name = "N")]
+        to: Option<u64>,
+        /// Hold it against the source, until content is put or gone back to without this.
+        #[arg(long)]
+        pin: bool,
     },
 }
 

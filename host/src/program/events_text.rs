@@ -1,6 +1,7 @@
 //! The events as people read them: one line each.
 
 use super::{
+    data_text,
     output::{Colour, Output},
     status_text::{duration_of_micros, time, trigger},
 };
@@ -17,6 +18,9 @@ pub(crate) fn line(event: &Event, output: &Output) -> String {
 
 /// What happened.
 fn told(what: &Happening, output: &Output) -> String {
+    if let Some(told) = data_text::told(what, output) {
+        return told;
+    }
     match what {
         Happening::Started { directory } => {
             format!("started{}", with(", watching ", directory.as_ref()))
@@ -82,6 +86,8 @@ fn told(what: &Happening, output: &Output) -> String {
         Happening::BuildDone { reason, millis, .. } => built(reason.as_deref(), *millis, output),
         Happening::ShuttingDown => "shutting down".to_owned(),
         Happening::Stopped => "stopped".to_owned(),
+        // What is left was told above.
+        _ => String::new(),
     }
 }
 

@@ -24,13 +24,16 @@ mod socket;
 mod token;
 
 mod admin;
+mod datasets;
 mod happenings;
 
 mod arguments;
 mod client;
+mod data_verbs;
 mod state_dir;
 mod verbs;
 
+mod data_text;
 mod events_text;
 mod status_text;
 mod tables;

@@ -2,6 +2,7 @@
 //! each failure why the old version serves on.
 
 use super::{
+    data_text,
     events_text::remark,
     output::{Colour, Output},
     status_text::trigger,
@@ -215,7 +216,17 @@ fn line(host: &Host, builds: &Builds, event: &Event, output: &Output) -> Option<
         }
         Happening::Ignored { file, reason } => format!("{file} is ignored: {reason}"),
         Happening::Remark { plugin, text } => remark(plugin.as_deref(), text),
-        Happening::Started { .. }
+        Happening::DataRefused { .. }
+        | Happening::DataPublished { .. }
+        | Happening::DataRolledBack { .. }
+        | Happening::DataPinned { .. }
+        | Happening::DataRestored { .. }
+        | Happening::DataStale { .. }
+        | Happening::SourceLost { .. }
+        | Happening::SourceBack { .. } => return data_text::told(&event.what, output),
+        Happening::DataReceived { .. }
+        | Happening::DataApplied { .. }
+        | Happening::Started { .. }
         | Happening::StepDone { .. }
         | Happening::Departed { .. }
         | Happening::BuildStarted { .. }

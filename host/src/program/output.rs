@@ -58,6 +58,17 @@ impl Output {
             })
     }
 
+    /// Writes bytes to standard output as they are.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut stream = std::io::stdout().lock();
+        stream
+            .write_all(bytes)
+            .and_then(|()| stream.flush())
+            .map_err(|error| {
+                Failure::failed("output", format!("writing to standard output: {error}"))
+            })
+    }
+
     /// Columns of the terminal that reads, if one does.
     pub(crate) fn width(&self) -> Option<u16> {
         console::Term::stdout()

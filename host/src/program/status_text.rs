@@ -1,6 +1,9 @@
 //! The status as people read it: blocks of labelled lines about a host, a plugin, a swap.
 
-use super::output::{Colour, Output};
+use super::{
+    data_text,
+    output::{Colour, Output},
+};
 use host::report::{
     Departure, GenerationStatus, HostStatus, Numbers, PluginStatus, Standing, SwapReport, Trigger,
 };
@@ -42,6 +45,10 @@ pub(crate) fn host(status: &HostStatus, output: &Output) -> String {
             None => coloured(plugin.standing, output),
         };
         lines.push(labelled("plugin", &format!("{} {serving}", plugin.name)));
+    }
+    for dataset in &status.datasets {
+        let standing = data_text::standing(dataset, output);
+        lines.push(labelled("data", &format!("{} {standing}", dataset.name)));
     }
     for ignored in &status.ignored {
         let text = format!("{}: {}", ignored.path.display(), ignored.reason);

@@ -120,7 +120,8 @@ fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-fn table(output: &Output, heading: &[&str]) -> Table {
+/// An empty table with these headings.
+pub(crate) fn table(output: &Output, heading: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     if let Some(width) = output.width() {
@@ -133,7 +134,7 @@ fn table(output: &Output, heading: &[&str]) -> Table {
 }
 
 /// The table's lines without white space at their ends, the heading apart from the rest.
-fn drawn(table: &Table, output: &Output) -> String {
+pub(crate) fn drawn(table: &Table, output: &Output) -> String {
     let mut lines: Vec<String> = table
         .lines()
         .map(|line| {

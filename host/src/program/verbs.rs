@@ -5,7 +5,7 @@ use super::{
     calls::{GENERATION_HEADER, VERSION_HEADER},
     client::{Answer, Client, segment},
     commands::{Place, Verb},
-    events_text,
+    data_verbs, events_text,
     failure::Failure,
     output::{Colour, Output},
     state_dir, status_text, tables,
@@ -38,6 +38,7 @@ pub(crate) fn ask(verb: Verb, place: &Place, output: &Output) -> Result<(), Fail
         Verb::Unload { plugin } => unload(&client, &plugin, output),
         Verb::Rollback { plugin, to } => rollback(&client, &plugin, to.as_deref(), output),
         Verb::History { plugin, limit } => history(&client, &plugin, limit, output),
+        Verb::Data { verb } => data_verbs::ask(verb, &client, output),
         Verb::Events { follow } => events(&client, follow, output),
         Verb::Dev(_) | Verb::Run(_) | Verb::New { .. } | Verb::Vet { .. } => {
             Err(Failure::usage("this verb does not ask a host"))
@@ -72,12 +73,13 @@ pub(crate) fn vet(file: &Path, limit: Duration, output: &Output) -> Result<(), F
     }
 }
 
-fn get(client: &Client, path: &str) -> Result<Answer, Failure> {
+/// Asks for what is at a path.
+pub(crate) fn get(client: &Client, path: &str) -> Result<Answer, Failure> {
     client.ask(Method::GET, path, Vec::new())
 }
 
 /// For scripts: the answer as it came, on one line.
-fn as_it_came(answer: &Answer, output: &Output) {
+pub(crate) fn as_it_came(answer: &Answer, output: &Output) {
     output.line(&String::from_utf8_lossy(&answer.body));
 }
 

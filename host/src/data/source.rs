@@ -1,0 +1,327 @@
+//! The source: where the content of a dataset comes from, and how it gets to the publisher.
+//!
+//! A kind of source is one file below this one, and one line in [`KINDS`]. It says which settings it takes, and how a
+//! [`Source`] is made of them. The source is then *followed* on a thread of its own: it brings its truth to the inbox,
+//! waits for the decision, and brings the next. However fast the truth changes, one content is under way at a time, and
+//! what comes after it is the newest by then.
+//!
+//! Each push is a hint: a source reads the truth again, and does so every `poll` without a hint too. What fails ends
+//! [`Source::follow`]; it is called again after a pause that grows.
+
+pub(crate) mod file;
+
+use super::{
+    dataset::{Dataset, Refusal, SourceState, Stage},
+    format::{Format, Mistake},
+    publisher::{Decision, Publisher},
+    revision::{Origin, Revision},
+};
+use crate::{
+    announce::now_millis,
+    config::{Key, SourceConfig},
+};
+use anyhow::{Context, Result, anyhow};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// Every kind of source. One that is not built in still stands here, with the feature that has it.
+pub(crate) const KINDS: &[Kind] = &[file::KIND];
+
+/// The first pause after a source has failed.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A kind of source.
+pub(crate) struct Kind {
+    /// Its word: `source = { kind = "..." }`.
+    pub(crate) word: &'static str,
+    /// The cargo feature that has it, if it is not always there.
+    pub(crate) feature: Option<&'static str>,
+    /// The settings it takes, beside `kind`.
+    pub(crate) keys: &'static [Key],
+    /// Which of its settings says where the content is, for people. It must hold no secret.
+    pub(crate) place: &'static str,
+    /// Makes a source of its settings; `None` where the feature is not built in.
+    pub(crate) make: Option<Make>,
+}
+
+/// Makes a source of its settings.
+type Make = fn(&SourceConfig, &Circumstances) -> Result<Box<dyn Source>>;
+
+/// What a source is told of its dataset.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Circumstances {
+    /// What the content is written in.
+    pub(crate) format: Format,
+    /// The largest content in bytes; a source reads no more of it than one byte beyond.
+    pub(crate) max_bytes: u64,
+    /// How often the truth is read without a hint.
+    pub(crate) poll: Duration,
+}
+
+/// Brings the content of one dataset.
+pub(crate) trait Source: Send {
+    /// Brings the truth, and each newer one, until the inbox has ended.
+    ///
+    /// # Errors
+    /// The source cannot be followed any more, or not yet; it is called again after a pause.
+    fn follow(&mut self, inbox: &Inbox) -> Result<()>;
+}
+
+/// Content on its way from a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    /// The content.
+    pub(crate) content: Vec<u8>,
+    /// What it is written in, where that is not the dataset's format.
+    pub(crate) format: Option<Format>,
+    /// What tells it from others of the source: a change's number, a message's, an offset.
+    pub(crate) cursor: Option<String>,
+}
+
+/// Where a source brings content to.
+pub(crate) struct Inbox {
+    publisher: Arc<Publisher>,
+    place: usize,
+    config: SourceConfig,
+    bell: Receiver<()>,
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    /// The time is up.
+    TimeUp,
+    /// The truth is wanted once more: a pin was lifted.
+    Rung,
+    /// The host ends, and so must the source.
+    Ended,
+}
+
+impl Inbox {
+    /// The inbox of the dataset in this place, for a source with these settings.
+    pub(super) fn new(
+        publisher: &Arc<Publisher>,
+        place: usize,
+        dataset: &Dataset,
+        config: &SourceConfig,
+    ) -> Inbox {
+        Inbox {
+            publisher: Arc::clone(publisher),
+            place,
+            config: config.clone(),
+            bell: dataset.rung.clone(),
+        }
+    }
+
+    fn dataset(&self) -> Result<&Dataset> {
+        let dataset = self.publisher.datasets().get(self.place);
+        dataset.context("the dataset is gone")
+    }
+
+    fn origin(&self, cursor: Option<String>) -> Origin {
+        Origin::Source {
+            kind: self.config.kind.clone(),
+            place: self.config.place(),
+            cursor,
+        }
+    }
+
+    /// Brings content, and waits until it is decided what becomes of it. What has been published or refused need not be
+    /// brought again; what a pin holds out is asked for by the [bell](Inbox::bell).
+    ///
+    /// # Errors
+    /// It could not be written to disk; nothing has changed, and the source should fail with this error.
+    pub(crate) fn deliver(&self, delivery: Delivery) -> Result<Decision> {
+        let format = delivery.format.unwrap_or(self.dataset()?.config.format);
+        let origin = self.origin(delivery.cursor);
+        self.publisher
+            .bring(self.place, delivery.content, format, origin)
+    }
+
+    /// The truth is missing, or cannot be used as content: what is held is held on, and this stands beside it.
+    ///
+    /// # Errors
+    /// As those of [`Inbox::deliver`].
+    pub(crate) fn refuse(&self, stage: Stage, mistake: Mistake) -> Result<()> {
+        let refusal = Refusal {
+            time: now_millis(),
+            origin: self.origin(None),
+            stage,
+            mistake,
+            hash: None,
+        };
+        self.publisher.refuse(self.place, refusal)
+    }
+
+    /// The source is followed, and all of its truth has been brought.
+    pub(crate) fn healthy(&self) {
+        self.publisher.note_source(self.place, SourceState::Healthy);
+    }
+
+    /// What the dataset holds, and where the source was when it last brought something.
+    #[expect(dead_code, reason = "files have no cursor")]
+    pub(crate) fn held(&self) -> (Option<Arc<Revision>>, Option<String>) {
+        let facts = self.dataset().ok().map(|dataset| dataset.facts.lock());
+        let cursor = facts.and_then(|facts| facts.memory.brought.clone()?.cursor);
+        (self.publisher.held(self.place), cursor)
+    }
+
+    /// Something to say that is no failure.
+    pub(crate) fn remark(&self, text: &str) {
+        if let Ok(dataset) = self.dataset() {
+            tracing::warn!(dataset = dataset.name, "{}", self.config.redacted(text));
+        }
+    }
+
+    /// Rings when the truth is wanted once more; cut off when the source is to end.
+    pub(crate) fn bell(&self) -> &Receiver<()> {
+        &self.bell
+    }
+
+    /// Waits for the bell, for this long at most.
+    pub(crate) fn wait(&self, limit: Duration) -> Wake {
+        match self.bell.recv_timeout(limit) {
+            Ok(()) => Wake::Rung,
+            Err(RecvTimeoutError::Timeout) => Wake::TimeUp,
+            Err(RecvTimeoutError::Disconnected) => Wake::Ended,
+        }
+    }
+
+    /// Whether the source is to end.
+    pub(crate) fn ended(&self) -> bool {
+        self.dataset().map_or(true, Dataset::has_ended)
+    }
+
+    fn was_healthy(&self) -> bool {
+        let healthy = |dataset: &Dataset| dataset.facts.lock().source.0 == SourceState::Healthy;
+        self.dataset().is_ok_and(healthy)
+    }
+}
+
+/// The kind with this word.
+///
+/// # Errors
+/// There is none, or its feature is not built in.
+pub(crate) fn kind_of(kinds: &'static [Kind], word: &str) -> Result<&'static Kind, String> {
+    let Some(kind) = kinds.iter().find(|kind| kind.word == word) else {
+        let words: Vec<String> = kinds
+            .iter()
+            .map(|kind| format!("\"{}\"", kind.word))
+            .collect();
+        return Err(format!(
+            "there is no such kind; write {}",
+            words.join(" or ")
+        ));
+    };
+    match (kind.make, kind.feature) {
+        (None, Some(feature)) => Err(format!(
+            "this host was built without it; build it with `--features {feature}`"
+        )),
+        _ => Ok(kind),
+    }
+}
+
+/// Starts to follow the sources of all datasets, each on a thread of its own.
+///
+/// # Errors
+/// A source cannot be made of its settings, or a thread cannot be started.
+pub(crate) fn follow_all(publisher: &Arc<Publisher>) -> Result<Vec<JoinHandle<()>>> {
+    let mut threads = Vec::new();
+    for (place, dataset) in publisher.datasets().iter().enumerate() {
+        let Some(config) = &dataset.config.source else {
+            continue;
+        };
+        let making = || format!("the source of data \"{}\"", dataset.name);
+        let kind = kind_of(KINDS, &config.kind).map_err(|error| anyhow!(error));
+        let kind = kind.with_context(making)?;
+        let circumstances = Circumstances {
+            format: dataset.config.format,
+            max_bytes: dataset.config.max_bytes,
+            poll: dataset.config.poll,
+        };
+        let make = kind.make.context("its kind is not built in");
+        let mut source = make
+            .and_then(|make| make(config, &circumstances))
+            .with_context(making)?;
+        let inbox = Inbox::new(publisher, place, dataset, config);
+        let thread = std::thread::Builder::new()
+            .name(format!("source-{}", dataset.name))
+            .spawn(move || follow(source.as_mut(), &inbox))
+            .context("starting a thread")?;
+        threads.push(thread);
+    }
+    Ok(threads)
+}
+
+/// Follows a source until its inbox ends, again and again where it fails.
+pub(super) fn follow(source: &mut dyn Source, inbox: &Inbox) {
+    let mut pause = FIRST_PAUSE;
+    while !inbox.ended() {
+        let ended = catch_unwind(AssertUnwindSafe(|| source.follow(inbox)));
+        if inbox.ended() {
+            return;
+        }
+        let reason = match ended {
+            Ok(Ok(())) => "it ended without a reason".to_owned(),
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(_) => "it panicked; the log has its words".to_owned(),
+        };
+        let reason = inbox.config.redacted(&reason);
+        if inbox.was_healthy() {
+            pause = FIRST_PAUSE;
+        }
+        inbox
+            .publisher
+            .note_source(inbox.place, SourceState::Lost { reason });
+        if inbox.wait(with_jitter(pause)) == Wake::Ended {
+            return;
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Between half of the pause and all of it, so that many who lost the same server do not come back at once.
+fn with_jitter(pause: Duration) -> Duration {
+    // Without randomness there is no jitter.
+    let random = getrandom::u32().unwrap_or(u32::MAX);
+    pause / 2 + (pause / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_is_not_built_in_names_its_feature() {
+        const ABSENT: &[Kind] = &[
+            file::KIND,
+            Kind {
+                word: "kafka",
+                feature: Some("kafka"),
+                keys: &[],
+                place: "topic",
+                make: None,
+            },
+        ];
+        let error = kind_of(ABSENT, "kafka").err();
+        assert!(error.is_some_and(|error| error.contains("--features kafka")));
+        let error = kind_of(ABSENT, "nfs").err();
+        assert!(error.is_some_and(|error| error.contains("\"file\" or \"kafka\"")));
+        assert!(kind_of(ABSENT, "file").is_ok());
+    }
+
+    #[test]
+    fn pauses_are_within_their_bounds() {
+        for _ in 0..1_000 {
+            let pause = with_jitter(FIRST_PAUSE);
+            assert!(pause >= FIRST_PAUSE / 2 && pause <= FIRST_PAUSE);
+        }
+    }
+}
