@@ -162,7 +162,8 @@ fn check(handle: &Handle, staged: &Path) -> Result<PluginModuleRef> {
     let ours = <PluginModuleRef as StableAbi>::LAYOUT;
     if let Err(error) = check_layout_compatibility_with_globals(ours, theirs, &globals) {
         bail!(
-            "its contract has another layout than the host's ({}); rebuild it against this plugin-api",
+            "it was built against another plugin-api than this host, whose contract has another layout at the same level: \
+             rebuild it against this one ({})",
             differences(&error.to_string())
         );
     }
@@ -181,7 +182,9 @@ fn differences(report: &str) -> String {
         .take(NAMED)
         .map(|difference| {
             let lines = difference.lines().map(str::trim);
-            let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+            let lines: Vec<&str> = lines
+                .take_while(|line| !line.is_empty() && !line.contains("error(s)"))
+                .collect();
             lines.join(" ")
         })
         .collect();
