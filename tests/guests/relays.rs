@@ -31,6 +31,11 @@ impl Relays {
         ctx.call(plugin, method, arguments)
     }
 
+    /// Waits for so many milliseconds.
+    async fn nap(&self, ctx: &Context, millis: u64) -> Result<(), CallError> {
+        ctx.sleep(Duration::from_millis(millis)).await
+    }
+
     /// Waits as long as it is let.
     async fn wait(&self, ctx: &Context) -> Result<(), CallError> {
         ctx.sleep(Duration::MAX).await

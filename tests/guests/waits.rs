@@ -105,6 +105,29 @@ impl Waits {
         ctx.call("waits", method, ())
     }
 
+    /// Is held there, and then calls a method of its own with its thread.
+    fn hold_and_call_own(&self, ctx: &Context, at: &str, method: &str) -> Result<u64, String> {
+        held::until_released(at)?;
+        let answered = ctx.call("waits", method, ());
+        answered.map_err(|error| error.to_string())
+    }
+
+    /// Alone, calls a method of its own by way of another plugin.
+    fn call_own_by_another(&mut self, ctx: &Context) -> Result<u64, CallError> {
+        ctx.call("relays", "relay", ("waits", "seven", Vec::<u64>::new()))
+    }
+
+    /// Keeps its thread for so many milliseconds.
+    fn doze(&self, millis: u64) -> u64 {
+        std::thread::sleep(Duration::from_millis(millis));
+        millis
+    }
+
+    /// Waits for nothing.
+    async fn seven(&self) -> u64 {
+        7
+    }
+
     /// Panics after a while.
     async fn fail(&self, ctx: &Context) -> Result<(), CallError> {
         ctx.sleep(Duration::from_millis(1)).await?;

@@ -16,7 +16,8 @@ fn entered(gate: &Gate<Watched>) -> Owned<Watched> {
 
 /// A call that is pending for a while.
 fn call(gate: &Gate<Watched>, caller: usize) -> u64 {
-    let lease = entered(gate);
+    let mut lease = entered(gate);
+    lease.is_a_call();
     lease.tenant().work(caller);
     lease.note_method(1);
     lease.tenant().work(caller)
