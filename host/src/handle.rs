@@ -1,7 +1,8 @@
 //! A handle: how a service, or a plugin by its port, calls a plugin through an interface that both know.
 //!
-//! A call takes a lease like any other, finds the table at its interface's place, calls the function, copies what that
-//! gives, and leaves. What happens when nothing is wrong is inlined into the caller; the rest is cold and stands aside.
+//! A call passes the gate, finds the table at its interface's place, calls the function, copies what that gives, and
+//! leaves. What happens when nothing is wrong is inlined into the caller; the rest is cold and stands aside. That includes
+//! the thread's visit to what retired libraries have left on it: the gate sends a call that way now and then.
 
 use crate::{
     announce::Announcer,

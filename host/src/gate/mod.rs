@@ -21,15 +21,16 @@
 //!   Callers wait only in the third, and while the lock is being taken, which is tried for a short time only.
 //!
 //! # Who may touch what
-//! A pin is written by its own thread only; anybody reads it (its counts under the tally's lock). `bias`, `current` and `tenant` are written by whoever holds
-//! the gate's `swap` lock: one swap at a time. The table of a thread's pins belongs to that thread.
+//! A pin is written by its own thread only; anybody reads it (its counts under the tally's lock). `current` and `tenant`
+//! are written by whoever holds the gate's `swap` lock: one swap at a time; so is `bias`, but that whoever lets only insiders
+//! in makes it null at any time. The tables of a thread's pins belong to that thread.
 //!
 //! # Protocols, and why they hold
 //! 1. *Enter by the pin, against leaving the bias.* The caller stores `entered`, passes its fence, loads `bias`. The swap
 //!    stores null to `bias`, passes its fence, loads every pin. By the fences one of them sees the other's store: either
 //!    the caller finds null and goes by the door, or the swap finds it inside and waits. A caller whose pin is not on the
-//!    list yet takes the list's lock after the swap has, and so finds null. Who turns back, and
-//!    calls nothing, takes its number back; whoever waits for that number asks whether anybody is inside at all.
+//!    list yet takes the list's lock after the swap has, and so finds null. Who turns back, and calls nothing, takes its
+//!    number back; whoever waits for that number asks whether anybody is inside at all.
 //! 2. *Leave.* `exited` is stored with release, and loaded with acquire: what a call did happens before what the swap
 //!    does with the tenant.
 //! 3. *By the door.* The caller holds the read side before it reads `current`, and marks its pin `by_the_door`; a swap
@@ -47,9 +48,11 @@
 //!
 //! # Races considered
 //! A swap that gives up restores the bias before it lets the next one begin; callers by the door at that time keep the
-//! read side, and the next closing waits for them there. Gates are never mistaken for one another: ids are not used again. A pin
-//! outlives its thread's table only on the gate's list, which that thread's end takes it off. A thread past its
-//! thread-locals has a pin for each lease and always goes by the door: what it nests is bounded by its limits only.
+//! read side, and the next closing waits for them there. Where only insiders are let in, a swap that restores the bias
+//! stores it and looks for that mark; who marks looks the other way round: one of them sees the other, and it ends null. Gates
+//! are never mistaken for one another: ids are not used again. A pin outlives its thread's table only on the gate's list, which
+//! that thread's end takes it off. A thread past its thread-locals has a pin for each lease and always goes by the door: what
+//! it nests is bounded by its limits only.
 //!
 //! A model checker goes through these protocols in `tests/models`, with full fences on both sides; not through the system
 //! call `membarrier`, which differs only in who fences, nor through threads past their thread-locals.

@@ -57,6 +57,24 @@ fn calls_forty_deep_across_two_plugins_go_on_during_swaps() {
 }
 
 #[test]
+fn a_gate_for_insiders_lets_in_whoever_is_inside_of_another_and_nobody_else() {
+    for gate in gates_on(1) {
+        let other = gates_on(1).remove(0);
+        assert_eq!(passed(&gate), Ok(1));
+        gate.admit_only_insiders();
+        let from_inside = other.pass(SOON, ADD, |_| passed(&gate));
+        for refused in [passed(&gate), gate.enter(SOON).map(|_| 1)] {
+            assert_eq!(refused, Err(Refusal::ForInsiders));
+        }
+        assert_eq!(from_inside, Ok(Ok(1)));
+        // A swap does not open it to others again.
+        drop(closed(&gate).open_on(Some(numbered(2))));
+        assert_eq!(passed(&gate), Err(Refusal::ForInsiders));
+        assert_eq!(other.pass(SOON, ADD, |_| passed(&gate)), Ok(Ok(2)));
+    }
+}
+
+#[test]
 fn there_is_no_limit_to_gates_or_threads() {
     const GATES: u64 = 500;
     const THREADS: usize = 64;
