@@ -66,9 +66,13 @@ pub(crate) fn swap(
     let span = tracing::info_span!("swap", plugin = &*slot.name, digest = %staged.digest.short(), generation = tracing::field::Empty);
     let _inside = span.enter();
     let mut book = Logbook::new(core, slot, trigger, &staged, incumbent.as_ref());
+    let reads = staged.manifest.reads.clone();
+    let seen = core.data.revisions(&reads);
     let outcome = travel(core, slot, staged, incumbent, &mut book);
     if let Err(error) = &outcome {
         book.failed(error);
+        // Perhaps for what they hold.
+        core.data.await_change(&reads, &seen);
     }
     outcome
 }
@@ -110,13 +114,17 @@ fn travel(
     book: &mut Logbook<'_>,
 ) -> Result<SwapReport, SwapError> {
     let config = core.config.for_plugin(&slot.name);
-    let examination = Examination {
-        examiner: &core.examiner,
-        limit: config.vet_timeout,
-        host_build: &core.host_build,
-        store: Some(&core.store),
-    };
-    let vetted = book.step(Step::Vet, || vet::vet(staged, &examination))?;
+    let vetted = book.step(Step::Vet, || {
+        let held = core.data.held_for(&staged.manifest.reads)?;
+        let examination = Examination {
+            examiner: &core.examiner,
+            limit: config.vet_timeout,
+            host_build: &core.host_build,
+            store: Some(&core.store),
+            data: Some(&held),
+        };
+        vet::vet(staged, &examination)
+    })?;
     let loaded = book.step(Step::Load, || {
         let lingering = core.sweeper.lingering(&slot.name);
         ensure!(
@@ -133,6 +141,7 @@ fn travel(
             slot: Arc::clone(slot),
             host,
             sweeper: Arc::clone(&core.sweeper),
+            data: &core.data,
         };
         load::load(vetted, loading)
     })?;
