@@ -8,6 +8,7 @@ use crate::{
     alarm,
     clock::Clock,
     core::Core,
+    data::Scope,
     deadline,
     desk::Switchboard,
     driver,
@@ -60,6 +61,7 @@ impl Host {
             method: method.to_owned(),
             arguments: arguments.to_vec(),
             within: Within::default(),
+            scope: None,
         };
         call.run(Arc::downgrade(self.core()))
     }
@@ -81,6 +83,8 @@ pub(crate) struct AsyncCall {
     pub(crate) method: String,
     pub(crate) arguments: Vec<u8>,
     pub(crate) within: Within,
+    /// What it sees of hot data; `None`: what is shown when it is let in.
+    pub(crate) scope: Option<Scope>,
 }
 
 impl AsyncCall {
@@ -113,8 +117,18 @@ impl AsyncCall {
             .ok_or_else(|| turned_away::occupied(&self.method, limit))?
             .map_err(|knot| turned_away::knotted(knot, &slot.name, &self.method))?;
         drop(generation);
+        let scope = self.scope(&core)?;
         let host: Weak<dyn Switchboard> = core;
-        Pending::begin(lease, share, method, &self.arguments, &host, clock)?.await
+        Pending::begin(lease, share, method, &self.arguments, &host, clock, scope)?.await
+    }
+
+    /// What it sees of hot data.
+    fn scope(&self, core: &Weak<Core>) -> Result<Scope, CallError> {
+        let present = || {
+            let core = core.upgrade().ok_or_else(stopped)?;
+            Ok(Scope::present(core.data.publisher().shown()))
+        };
+        self.scope.clone().map_or_else(present, Ok)
     }
 
     /// What the call needs of the host.
@@ -161,9 +175,11 @@ impl AsyncCall {
             method,
             arguments,
             within,
+            scope,
         } = self;
         if driver::may_wait() {
             let _began = within.begin();
+            let _sees = scope.as_ref().map(Scope::begin);
             return core.call(&plugin, &method, &arguments, limit);
         }
         let lost = CallError::Failed(format!(
@@ -173,6 +189,7 @@ impl AsyncCall {
         let its_core = Arc::clone(&core);
         let errand = move || {
             let _began = within.begin();
+            let _sees = scope.as_ref().map(Scope::begin);
             answer.keep(its_core.call(&plugin, &method, &arguments, limit));
         };
         let submitted = core.workers.submit(&slot.name, Box::new(errand));

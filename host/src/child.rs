@@ -2,7 +2,7 @@
 
 use crate::{
     deadline,
-    examiner::{MARK, Tells},
+    examiner::{MARK, Supply, Tells},
     report::Verdict,
 };
 use anyhow::{Context, Result};
@@ -42,11 +42,16 @@ pub(crate) fn own_program() -> PathBuf {
     PathBuf::from("/proc/self/exe")
 }
 
-/// Examines a staged copy in a child process of `program`, for at most `limit`.
+/// Examines a staged copy in a child process of `program`, for at most `limit`. `data` is given to one that reads some.
 ///
 /// # Errors
 /// The platform's: the process could not be started or waited for.
-pub(crate) fn examine(program: &Path, staged: &Path, limit: Duration) -> Result<Examined> {
+pub(crate) fn examine(
+    program: &Path,
+    staged: &Path,
+    limit: Duration,
+    data: Option<Supply>,
+) -> Result<Examined> {
     let deadline = deadline::after(limit);
     let (ours, theirs) = UnixStream::pair().context("making a socket pair for the examiner")?;
     let mut child = Command::new(program)
@@ -62,6 +67,9 @@ pub(crate) fn examine(program: &Path, staged: &Path, limit: Duration) -> Result<
         .spawn()
         .with_context(|| format!("starting the examiner {}", program.display()))?;
     let last_words = listen(&mut child)?;
+    if let Some(data) = data {
+        supply(&ours, data)?;
+    }
     let told = hear(&ours, deadline);
     // What is still running now is over its time, or has told all it has to tell.
     let status = end(&mut child, told.found.is_some() || told.hung_up, deadline)?;
@@ -70,6 +78,20 @@ pub(crate) fn examine(program: &Path, staged: &Path, limit: Duration) -> Result<
         .recv_timeout(Duration::from_millis(500))
         .unwrap_or_default();
     Ok(judge(told, status, limit, &last_words))
+}
+
+/// Writes to the child, on a thread of its own: the child may never read it. It ends with the child at the latest.
+fn supply(socket: &UnixStream, data: Supply) -> Result<()> {
+    let mut socket = socket.try_clone().context("sharing the socket")?;
+    std::thread::Builder::new()
+        .name("examiner-data".to_owned())
+        .spawn(move || {
+            if let Err(error) = data.write(&mut socket) {
+                tracing::debug!("the examiner has not read its data to the end: {error:#}");
+            }
+        })
+        .context("starting a thread")?;
+    Ok(())
 }
 
 /// What the child has told.
@@ -238,7 +260,7 @@ mod tests {
         let limit = Duration::from_secs(20);
         // Another test that starts a process at this moment may hold the script open for a moment more.
         let examined = (0..100)
-            .find_map(|_| examine(&program, Path::new("liba.so"), limit).ok())
+            .find_map(|_| examine(&program, Path::new("liba.so"), limit, None).ok())
             .expect("it is started");
         let reason = examined.verdict.reason().expect("it told nothing");
         assert!(reason.contains("exit status: 0"), "{reason}");

@@ -5,8 +5,9 @@ use crate::{
     async_call::AsyncCall,
     clock::Clock,
     config::Config,
-    data::Data,
+    data::{Data, Messenger, Scope},
     desk::{Switchboard, Turn},
+    directory::Sight,
     driver,
     error::{CallError, HandleError},
     event::Happening,
@@ -21,11 +22,12 @@ use crate::{
     task::Calling,
     workers::Workers,
 };
+use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Weak, atomic::AtomicBool},
+    sync::{Arc, OnceLock, Weak, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -53,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) releasing: Mutex<()>,
     /// Files that are ignored, with the reason.
     pub(crate) ignored: Mutex<BTreeMap<PathBuf, String>>,
+    /// Where to ask that the watched directory be looked at again.
+    pub(crate) sights: OnceLock<Sender<Sight>>,
     /// The datasets.
     pub(crate) data: Data,
     /// Tells what happens.
@@ -119,6 +123,7 @@ impl Core {
             method: method.to_owned(),
             arguments: arguments.to_vec(),
             within: Within::current(),
+            scope: Some(Scope::current(self.data.publisher().shown())),
         };
         driver::drive(call.run(Weak::clone(&self.itself)))
     }
@@ -201,15 +206,45 @@ impl Switchboard for Core {
         method: String,
         arguments: Vec<u8>,
         within: Within,
+        scope: Scope,
     ) -> Calling {
         let call = AsyncCall {
             plugin,
             method,
             arguments,
             within,
+            scope: Some(scope),
         };
         let answer = call.run(Weak::clone(&self.itself));
         Box::pin(async move { answer.await.map(|reply| reply.result) })
+    }
+}
+
+impl Messenger for Core {
+    fn run(&self, plugin: &Arc<str>, errand: Box<dyn FnOnce() + Send>) {
+        // An errand that finds no room is dropped, which tells its sender.
+        let _dropped = self.workers.submit(plugin, errand);
+    }
+
+    fn tell(&self, plugin: &str, dataset: &str) -> Result<(), String> {
+        let arguments = serde_json::json!([dataset]).to_string();
+        let limit = self.config.call.timeout;
+        match self.call(plugin, "on_change", arguments.as_bytes(), limit) {
+            Ok(_)
+            | Err(
+                CallError::UnknownPlugin { .. }
+                | CallError::UnknownMethod { .. }
+                | CallError::NotServing(_),
+            ) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn look_again(&self) {
+        if let Some(sights) = self.sights.get() {
+            // Full means that it will be looked at anyway.
+            let _full = sights.try_send(Sight::LookAgain);
+        }
     }
 }
 

@@ -9,14 +9,24 @@
 //! Readers take the snapshot, a pointer, and wait for nobody. Each source has a thread of its own and waits in its inbox
 //! while the publisher decides; decisions are made one at a time, whoever asks for them.
 
+mod audience;
+mod content;
 mod dataset;
+mod demand;
+#[expect(unsafe_code, reason = "leads threads to what they hold without a lock")]
+mod entry;
 mod face;
 mod format;
+#[expect(unsafe_code, reason = "leads threads to what they hold without a lock")]
+mod frame;
 mod health;
+mod herald;
 mod last_good;
 mod ledger;
 mod operator;
+mod prepared;
 mod publisher;
+mod reader;
 mod revision;
 mod schema;
 mod snapshot;
@@ -24,16 +34,24 @@ pub(crate) mod source;
 #[cfg(test)]
 mod tests;
 
-pub use dataset::{Applied, DatasetStatus, Received, Refusal, SourceState, SourceStatus, Stage};
+pub(crate) use audience::Cast;
+pub(crate) use content::{crossing, mistake};
+pub use dataset::{
+    Applied, DatasetStatus, ReaderStatus, Received, Refusal, SourceState, SourceStatus, Stage,
+};
 pub use face::{DataError, DataReport, DatasetChange};
 pub use format::{Format, Mistake, Position};
+pub(crate) use frame::{Scope, open as open_frame};
+pub(crate) use herald::Messenger;
+pub(crate) use operator::Wanted;
+pub(crate) use publisher::{Publisher, Refused};
+pub(crate) use reader::{Reader, Title};
 pub use revision::{Origin, Revision, RevisionRecord};
 pub use snapshot::{Snapshot, View};
 
 use crate::{announce::Announcer, clock::Clock, config::DatasetConfig};
 use anyhow::Result;
 use ledger::Ledger;
-use publisher::Publisher;
 use std::{
     collections::BTreeMap,
     path::Path,

@@ -3,14 +3,18 @@
 //! While its generation is a candidate, jobs and timers are only taken down; they begin when it begins to serve. When it
 //! is retired they are cancelled, and what is asked then is refused.
 
+mod inert;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use inert::inert;
+
 use crate::{
     clock::Clock,
+    data::{self, Reader, Scope},
     error::{CallError, HandleError},
     foreign::interpose,
-    gate::{self, Within},
+    gate::{self, Mark, Within},
     hand,
     handle::Passage,
     port,
@@ -23,7 +27,7 @@ use abi_stable::{
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_api::contract::{
     Answer, FORMAT_JSON, Fault, FaultKind, HostServices, HostServices_TO, HostServicesBox,
-    JobControl, JobControl_TO, JobObjectBox, PortBox,
+    JobControl, JobControl_TO, JobObjectBox, Lens, PortBox,
 };
 use std::{
     collections::HashMap,
@@ -65,13 +69,14 @@ pub(crate) trait Switchboard: Send + Sync {
     ) -> Result<Passage, HandleError>;
     /// The host's timers.
     fn clock(&self) -> &Clock;
-    /// Calls a plugin's method by name for a pending call, the innermost of `within`.
+    /// Calls a plugin's method by name for a pending call, the innermost of `within`, which sees `scope`.
     fn call_async(
         self: Arc<Self>,
         plugin: String,
         method: String,
         arguments: Vec<u8>,
         within: Within,
+        scope: Scope,
     ) -> Calling;
 }
 
@@ -97,6 +102,10 @@ pub(crate) struct Desk {
     host: Weak<dyn Switchboard>,
     plugin: Arc<str>,
     generation: u64,
+    /// The gate that it serves behind.
+    mark: Mark,
+    /// What it reads of hot data.
+    reader: Option<Arc<Reader>>,
     book: Mutex<Book>,
     changed: Condvar,
 }
@@ -142,11 +151,19 @@ enum Order {
 
 impl Desk {
     /// A desk for a candidate.
-    pub(crate) fn new(host: Weak<dyn Switchboard>, plugin: Arc<str>, generation: u64) -> Arc<Desk> {
+    pub(crate) fn new(
+        host: Weak<dyn Switchboard>,
+        plugin: Arc<str>,
+        generation: u64,
+        mark: Mark,
+        reader: Option<Arc<Reader>>,
+    ) -> Arc<Desk> {
         Arc::new(Desk {
             host,
             plugin,
             generation,
+            mark,
+            reader,
             book: Mutex::new(Book {
                 phase: Phase::Candidate(Vec::new()),
                 jobs: Vec::new(),
@@ -176,8 +193,16 @@ impl Desk {
         }
     }
 
+    /// What the generation reads of hot data.
+    pub(crate) fn reader(&self) -> Option<&Arc<Reader>> {
+        self.reader.as_ref()
+    }
+
     /// The generation is retired: cancels what runs, refuses what comes.
     pub(crate) fn close(&self) {
+        if let Some(reader) = &self.reader {
+            reader.leave();
+        }
         let mut book = self.book.lock();
         let before = std::mem::replace(&mut book.phase, Phase::Closed);
         let timers = std::mem::take(&mut book.timers);
@@ -403,6 +428,7 @@ impl HostServices for Served {
         let Some(host) = self.0.host.upgrade() else {
             return unavailable("the host has stopped");
         };
+        data::open_frame(self.0.mark);
         match host.call(plugin.as_str(), method.as_str(), arguments.as_slice()) {
             Ok(result) => RResult::ROk(result.into()),
             Err(error) => RResult::RErr(error.to_fault()),
@@ -491,9 +517,17 @@ impl HostServices for Served {
             Ok(passage) => {
                 let passage = Arc::new(passage);
                 self.0.keep(&passage);
-                RResult::ROk(port::object(passage))
+                RResult::ROk(port::object(passage, self.0.mark))
             }
             Err(error) => RResult::RErr(error.to_fault()),
+        }
+    }
+
+    fn lens(&self, read: u32) -> Answer<Lens> {
+        let reader = self.0.reader.as_ref();
+        match reader.and_then(|reader| reader.lens(read)) {
+            Some(lens) => RResult::ROk(lens),
+            None => unavailable("its manifest does not say that it reads this"),
         }
     }
 }
@@ -523,68 +557,5 @@ impl JobControl for Control {
             // What a job has called may have left thread-locals here, and be on its way out since.
             MutexGuard::unlocked(&mut book, interpose::visit);
         }
-    }
-}
-
-/// Services that do nothing, for a plugin that is only examined.
-pub(crate) fn inert() -> HostServicesBox {
-    HostServices_TO::from_value(Inert, TD_Opaque)
-}
-
-struct Inert;
-
-impl HostServices for Inert {
-    fn log(&self, _level: u32, _target: RStr<'_>, _message: RStr<'_>) {}
-
-    fn log_level(&self) -> u32 {
-        0
-    }
-
-    fn call(
-        &self,
-        _plugin: RStr<'_>,
-        _method: RStr<'_>,
-        _format: u32,
-        _arguments: RSlice<'_, u8>,
-    ) -> Answer<RVec<u8>> {
-        unavailable("no plugin can be called while this one is examined")
-    }
-
-    fn spawn(&self, _name: RStr<'_>, _job: JobObjectBox) -> Answer<()> {
-        RResult::ROk(())
-    }
-
-    fn timer(
-        &self,
-        _delay: u64,
-        _period: u64,
-        _method: RStr<'_>,
-        _format: u32,
-        _arguments: RSlice<'_, u8>,
-    ) -> Answer<u64> {
-        RResult::ROk(0)
-    }
-
-    fn stop_timer(&self, _timer: u64) {}
-
-    fn now(&self) -> u64 {
-        0
-    }
-
-    fn random(&self) -> u64 {
-        4
-    }
-
-    fn is_inside(&self) -> bool {
-        false
-    }
-
-    fn port(
-        &self,
-        _plugin: RStr<'_>,
-        _interface: RStr<'_>,
-        _description: RStr<'_>,
-    ) -> Answer<PortBox> {
-        unavailable("no plugin can be called while this one is examined")
     }
 }

@@ -3,21 +3,27 @@
 //! It maps the staged copy, checks the contract's layout, creates the plugin with inert services, snapshots, restores and
 //! snapshots it again, and drops it; never does it call an author's method. It tells its parent each stage before it
 //! begins it, over the socket that is its standard input, and last the verdict: so a crash or a silence has a place.
+//!
+//! A plugin that reads hot data is given what its datasets hold now, over the same socket the other way: it parses and checks
+//! each, and its `new` can look at it.
 
 use crate::{
     artifact::elf,
+    data::{self, Format, Revision},
     desk,
-    foreign::{instance::Candidate, library::Library},
+    exhibit::Exhibit,
+    foreign::{instance::Candidate, library::Library, parsed::Parse},
     likeness,
     report::Verdict,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use plugin_api::manifest::{Encoding, Manifest};
 use serde::{Deserialize, Serialize};
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
+    sync::Arc,
 };
 
 /// The first argument of an examiner process; the second is the artifact.
@@ -75,6 +81,87 @@ pub(crate) fn is_examiner() -> bool {
         .is_some_and(|first| first == MARK)
 }
 
+/// What a plugin is given of the datasets it reads; the contents follow, one after the other.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Supply {
+    /// In the order of its manifest; `None` where nothing is at hand.
+    given: Option<Vec<Given>>,
+    #[serde(skip)]
+    contents: Vec<Arc<Revision>>,
+}
+
+/// One content that is given.
+#[derive(Debug, Serialize, Deserialize)]
+struct Given {
+    dataset: String,
+    revision: u64,
+    written_in: Format,
+    /// As the contract has it.
+    format: u32,
+    length: usize,
+}
+
+/// Each content, with what it is.
+type Contents = Vec<(Given, Vec<u8>)>;
+
+impl Supply {
+    /// What these datasets hold, if that is at hand.
+    pub(crate) fn new(reads: &[String], held: Option<&[Arc<Revision>]>) -> Supply {
+        let given = held.map(|held| {
+            let each = reads.iter().zip(held);
+            each.map(|(dataset, revision)| {
+                let (format, content) = data::crossing(revision);
+                Given {
+                    dataset: dataset.clone(),
+                    revision: revision.record.number,
+                    written_in: revision.record.format,
+                    format,
+                    length: content.len(),
+                }
+            })
+            .collect()
+        });
+        Supply {
+            given,
+            contents: held.map(<[_]>::to_vec).unwrap_or_default(),
+        }
+    }
+
+    /// Writes it for the examiner.
+    pub(crate) fn write(&self, to: &mut impl Write) -> Result<()> {
+        let mut line = serde_json::to_vec(self)?;
+        line.push(b'\n');
+        to.write_all(&line)?;
+        for revision in &self.contents {
+            to.write_all(&data::crossing(revision).1)?;
+        }
+        Ok(())
+    }
+
+    /// Reads it, with the contents.
+    fn read(from: impl Read) -> Result<Option<Contents>> {
+        let mut from = BufReader::new(from);
+        let mut line = String::new();
+        from.read_line(&mut line)?;
+        let supply: Supply = serde_json::from_str(&line)?;
+        let Some(given) = supply.given else {
+            return Ok(None);
+        };
+        let with_content = |given: Given| {
+            let mut content = Vec::new();
+            let length = given.length;
+            (&mut from).take(length as u64).read_to_end(&mut content)?;
+            ensure!(content.len() == length, "the parent has hung up");
+            Ok((given, content))
+        };
+        given
+            .into_iter()
+            .map(with_content)
+            .collect::<Result<_>>()
+            .map(Some)
+    }
+}
+
 fn examine_for_parent(artifact: &Path) -> Result<()> {
     // Neither a core file nor a life beyond the parent's.
     let _kept = rustix::process::setrlimit(
@@ -88,12 +175,13 @@ fn examine_for_parent(artifact: &Path) -> Result<()> {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let stdin = std::io::stdin().as_fd().try_clone_to_owned()?;
     let mut parent = UnixStream::from(stdin);
+    let supply = parent.try_clone()?;
     let mut tell = |tells: &Tells| -> Result<()> {
         let mut line = serde_json::to_vec(tells)?;
         line.push(b'\n');
         Ok(parent.write_all(&line)?)
     };
-    let (verdict, lasting) = examine(artifact, &mut |stage| {
+    let (verdict, lasting) = examine(artifact, supply, &mut |stage| {
         tell(&Tells::Stage {
             stage: stage.to_owned(),
         })
@@ -102,7 +190,11 @@ fn examine_for_parent(artifact: &Path) -> Result<()> {
 }
 
 /// Gives the verdict, and whether it depends on nothing but the artifact.
-fn examine(artifact: &Path, stage: &mut dyn FnMut(&str) -> Result<()>) -> Result<(Verdict, bool)> {
+fn examine(
+    artifact: &Path,
+    supply: UnixStream,
+    stage: &mut dyn FnMut(&str) -> Result<()>,
+) -> Result<(Verdict, bool)> {
     let refused = |reason: String| Verdict::Refused { reason };
     stage("reading its manifest")?;
     let bytes = std::fs::read(artifact).context("reading the staged copy")?;
@@ -117,8 +209,13 @@ fn examine(artifact: &Path, stage: &mut dyn FnMut(&str) -> Result<()>) -> Result
         // It may want another library that is installed tomorrow.
         Err(error) => return Ok((refused(format!("{error:#}")), false)),
     };
+    let exhibits = match exhibits(&library, &manifest, supply, stage)? {
+        Ok(exhibits) => exhibits,
+        Err(reason) => return Ok((refused(reason), false)),
+    };
+    let without_data = exhibits.is_empty() && !manifest.reads.is_empty();
     stage("creating it (`new`)")?;
-    let mut candidate = match Candidate::create(library, desk::inert()) {
+    let mut candidate = match Candidate::create(library, desk::inert(Arc::clone(&exhibits))) {
         Ok(candidate) => candidate,
         // What `new` makes of its surroundings may be another thing tomorrow.
         Err((fault, _remains)) => return Ok((refused(format!("creating it: {fault}")), false)),
@@ -130,9 +227,16 @@ fn examine(artifact: &Path, stage: &mut dyn FnMut(&str) -> Result<()>) -> Result
     };
     stage("dropping it")?;
     let (_remains, dropped) = candidate.retire();
+    drop(exhibits);
     let mut remarks = Vec::new();
     if let Err(fault) = dropped {
         remarks.push(format!("dropping it: {fault}"));
+    }
+    if without_data {
+        remarks.push(format!(
+            "the data it reads ({}) was not at hand: a host looks whether that fits",
+            manifest.reads.join(", ")
+        ));
     }
     Ok(match found {
         Ok(()) => (
@@ -144,6 +248,38 @@ fn examine(artifact: &Path, stage: &mut dyn FnMut(&str) -> Result<()>) -> Result
         ),
         Err(reason) => (refused(reason), true),
     })
+}
+
+/// Parses and checks what the datasets hold that it reads.
+fn exhibits(
+    library: &Library,
+    manifest: &Manifest,
+    supply: UnixStream,
+    stage: &mut dyn FnMut(&str) -> Result<()>,
+) -> Result<Result<Arc<[Exhibit]>, String>> {
+    if manifest.reads.is_empty() {
+        return Ok(Ok(Arc::new([])));
+    }
+    stage("being given the data it reads")?;
+    let Some(given) = Supply::read(supply).context("being given data")? else {
+        return Ok(Ok(Arc::new([])));
+    };
+    let parser = library.parser();
+    let mut exhibits = Vec::new();
+    for (number, (given, content)) in (0..).zip(given) {
+        let (dataset, revision) = (&given.dataset, given.revision);
+        stage(&format!("parsing data \"{dataset}\" revision {revision}"))?;
+        match parser.parse(number, given.format, &content) {
+            Ok(parsed) => exhibits.push(Exhibit::new(parsed)),
+            Err(fault) => {
+                let mistake = data::mistake(&fault, given.written_in);
+                return Ok(Err(format!(
+                    "data \"{dataset}\" revision {revision}: {mistake}"
+                )));
+            }
+        }
+    }
+    Ok(Ok(exhibits.into()))
 }
 
 /// Compares the interfaces in the library with those in the note.

@@ -74,6 +74,7 @@ impl Foreman {
         only: Option<BTreeSet<String>>,
     ) -> Result<Foreman> {
         let (orders, sights) = bounded(SIGHTS);
+        let _only_once = core.sights.set(orders.clone());
         let directory = Directory::watch(path, orders.clone())?;
         let lanes = Arc::new(Lanes::default());
         let only = Arc::new(Mutex::new(only));

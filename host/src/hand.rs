@@ -4,6 +4,7 @@
 //! that never return, the host lets go of the hand: the thread stays behind with whatever it was given, and gives it to
 //! `late` if it comes back after all. So nothing is ever shared with code that is stuck.
 
+use crate::deadline;
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use std::{cell::Cell, io, time::Duration};
 
@@ -50,6 +51,16 @@ impl Hand {
         Ok(Hand { tasks })
     }
 
+    /// Has the thread do something that nobody waits for, once it is free; where something waits for it already, it is left
+    /// out.
+    pub(crate) fn give(&self, work: impl FnOnce() + Send + 'static) {
+        let _left_out = self.tasks.try_send(Box::new(move || {
+            let before = CALLS_OUT.replace(false);
+            work();
+            CALLS_OUT.set(before);
+        }));
+    }
+
     /// Runs `work` on the thread, and gives its result if that comes within `limit`; a result that comes after is
     /// passed to `late` on the hand's thread.
     pub(crate) fn run<T: Send + 'static>(
@@ -69,8 +80,9 @@ impl Hand {
                 late(unwanted.into_inner());
             }
         });
-        self.tasks.try_send(task).map_err(|_| Stuck)?;
-        take.recv_timeout(limit)
+        let until = deadline::after(limit);
+        self.tasks.send_deadline(task, until).map_err(|_| Stuck)?;
+        take.recv_deadline(until)
             .map_err(|(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)| Stuck)
     }
 }

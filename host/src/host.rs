@@ -5,7 +5,7 @@ use crate::{
     clock::Clock,
     config::{CallConfig, Config},
     core::Core,
-    data::Data,
+    data::{Data, Messenger},
     deadline,
     error::{CallError, SwapError},
     event::{Event, Happening},
@@ -39,7 +39,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -183,6 +183,7 @@ impl HostBuilder {
             closing: Mutex::new(()),
             releasing: Mutex::new(()),
             ignored: Mutex::new(BTreeMap::new()),
+            sights: OnceLock::new(),
             data,
             announcer,
             workers,
@@ -196,6 +197,9 @@ impl HostBuilder {
             foreman: Mutex::new(None),
             threads: Mutex::new(threads),
         };
+        let as_messenger = Arc::clone(&core) as Arc<dyn Messenger>;
+        core.data.publisher().send_by(Arc::downgrade(&as_messenger));
+        drop(as_messenger);
         let sources = core.data.follow(&core.clock)?;
         owner.threads.lock().extend(sources);
         recovery::come_back(&core)?;
@@ -375,7 +379,8 @@ impl Host {
     pub fn vet(&self, file: &Path) -> Verdict {
         let core = self.core();
         let limit = core.config.plugins.each.vet_timeout;
-        vet_in(core.store.staged_dir(), file, &core.examiner, limit)
+        let staging = core.store.staged_dir();
+        vet_in(staging, file, &core.examiner, limit, Some(&core.data))
     }
 
     /// Looks at the whole directory again, and asks the sources of all datasets for their truth.
@@ -536,7 +541,7 @@ pub fn vet(file: &Path, examiner: Option<&Path>, limit: Duration) -> Verdict {
     };
     // By the name that the kernel has for it: that is how the mapped copy is found.
     let staging = staging.canonicalize().unwrap_or(staging);
-    let verdict = vet_in(&staging, file, examiner.unwrap_or(&own), limit);
+    let verdict = vet_in(&staging, file, examiner.unwrap_or(&own), limit, None);
     if let Err(error) = std::fs::remove_dir(&staging) {
         tracing::warn!("{} is left behind: {error}", staging.display());
     }
@@ -555,17 +560,29 @@ fn private_folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn vet_in(staging: &Path, file: &Path, examiner: &Path, limit: Duration) -> Verdict {
+fn vet_in(
+    staging: &Path,
+    file: &Path,
+    examiner: &Path,
+    limit: Duration,
+    data: Option<&Data>,
+) -> Verdict {
     let refused = |reason: String| Verdict::Refused { reason };
     let staged = match watch::stage(file, staging) {
         Ok(staged) => staged,
         Err(not) => return refused(format!("{:#}", not.into_error())),
+    };
+    let held = match data.map(|data| data.held_for(&staged.manifest.reads, None)) {
+        Some(Err(error)) => return refused(format!("{error:#}")),
+        Some(Ok(held)) => Some(held),
+        None => None,
     };
     let examination = Examination {
         examiner,
         limit,
         host_build: "",
         store: None,
+        data: held.as_deref(),
     };
     vet::verdict(&staged, &examination)
         .unwrap_or_else(|error| refused(format!("it could not be examined: {error:#}")))

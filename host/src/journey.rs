@@ -8,6 +8,7 @@ use crate::{
     announce::now_millis,
     config::PluginConfig,
     core::Core,
+    data::{Reader, Snapshot},
     deadline,
     desk::Switchboard,
     error::SwapError,
@@ -46,7 +47,7 @@ pub(crate) fn swap(
     staged: Staged,
     trigger: Trigger,
 ) -> Result<SwapReport, SwapError> {
-    match begin(core, slot, staged, trigger)? {
+    match begin(core, slot, staged, trigger, None)? {
         Begun::Unchanged(report) => Ok(*report),
         Begun::Candidate(half_way) => half_way.complete(),
     }
@@ -72,6 +73,17 @@ pub(crate) struct HalfWay<'a> {
 }
 
 impl HalfWay<'_> {
+    /// What its candidate reads of hot data.
+    pub(crate) fn reader(&self) -> Option<&Arc<Reader>> {
+        self.loaded.life().ok()?.desk.reader()
+    }
+
+    /// The generation that it is to replace.
+    pub(crate) fn incumbent(&self) -> Option<u64> {
+        let incumbent = self.incumbent.as_ref();
+        incumbent.map(|incumbent| incumbent.life.number)
+    }
+
     /// Takes it to its end.
     ///
     /// # Errors
@@ -91,7 +103,8 @@ impl HalfWay<'_> {
     }
 }
 
-/// Takes a staged artifact as far as its candidate.
+/// Takes a staged artifact as far as its candidate. Where data is `proposed` to be shown in the same step, the candidate has
+/// to fit that, and is asked about nothing else before it is published.
 ///
 /// # Errors
 /// The step at which it ended. What served before serves on.
@@ -100,6 +113,7 @@ pub(crate) fn begin<'a>(
     slot: &'a Arc<Slot>,
     staged: Staged,
     trigger: Trigger,
+    proposed: Option<&Arc<Snapshot>>,
 ) -> Result<Begun<'a>, SwapError> {
     let refuse = |cause| SwapError::new(Step::Load, &*slot.name, cause);
     if crate::gate::is_inside_any() {
@@ -120,8 +134,14 @@ pub(crate) fn begin<'a>(
     }
     let span = tracing::info_span!("swap", plugin = &*slot.name, digest = %staged.digest.short(), generation = tracing::field::Empty);
     let mut book = Logbook::new(core, slot, trigger, &staged, incumbent.as_ref());
-    let candidate = span.in_scope(|| candidate(core, slot, staged, &mut book));
-    let loaded = candidate.inspect_err(|error| book.failed(error))?;
+    let reads = staged.manifest.reads.clone();
+    let seen = core.data.revisions(&reads);
+    let candidate = span.in_scope(|| candidate(core, slot, staged, proposed, &mut book));
+    let loaded = candidate.inspect_err(|error| {
+        book.failed(error);
+        // Perhaps for what they hold.
+        core.data.await_change(&reads, &seen);
+    })?;
     Ok(Begun::Candidate(Box::new(HalfWay {
         core,
         slot,
@@ -167,16 +187,21 @@ fn candidate(
     core: &Arc<Core>,
     slot: &Arc<Slot>,
     staged: Staged,
+    proposed: Option<&Arc<Snapshot>>,
     book: &mut Logbook<'_>,
 ) -> Result<Loaded, SwapError> {
     let config = core.config.for_plugin(&slot.name);
-    let examination = Examination {
-        examiner: &core.examiner,
-        limit: config.vet_timeout,
-        host_build: &core.host_build,
-        store: Some(&core.store),
-    };
-    let vetted = book.step(Step::Vet, || vet::vet(staged, &examination))?;
+    let vetted = book.step(Step::Vet, || {
+        let held = core.data.held_for(&staged.manifest.reads, proposed)?;
+        let examination = Examination {
+            examiner: &core.examiner,
+            limit: config.vet_timeout,
+            host_build: &core.host_build,
+            store: Some(&core.store),
+            data: Some(&held),
+        };
+        vet::vet(staged, &examination)
+    })?;
     book.step(Step::Load, || {
         let lingering = core.sweeper.lingering(&slot.name);
         ensure!(
@@ -193,6 +218,8 @@ fn candidate(
             slot: Arc::clone(slot),
             host,
             sweeper: Arc::clone(&core.sweeper),
+            data: &core.data,
+            proposed,
         };
         load::load(vetted, loading)
     })

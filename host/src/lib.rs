@@ -11,8 +11,9 @@
 //! `desk` (what a plugin asks of the host), `sweeper` (the way out of memory), `store` (what is kept on disk), `recovery` (how a
 //! host comes back to it). Beside it: `data` (what plugins depend on that changes while they run).
 //!
-//! There is no global state but three things, named where they stand: the interposed functions of the C library, each
-//! thread's table of its pins on gates, and the process's registration for memory barriers.
+//! There is no global state but four things, named where they stand: the interposed functions of the C library, each
+//! thread's table of its pins on gates, each thread's frame of the data it sees, and the process's registration for memory
+//! barriers.
 
 mod alarm;
 mod announce;
@@ -30,6 +31,8 @@ mod driver;
 mod error;
 pub mod event;
 mod examiner;
+#[expect(unsafe_code, reason = "is looked through by address")]
+mod exhibit;
 mod foreign;
 mod foreman;
 mod gate;

@@ -13,6 +13,7 @@
 
 use crate::{
     clock::Clock,
+    data::Scope,
     desk::Switchboard,
     error::CallError,
     foreign::{
@@ -59,6 +60,7 @@ struct Inside {
     // In this order: the lease is the last.
     call: PendingCall,
     lease: Owned<Generation>,
+    scope: Scope,
 }
 
 impl Inside {
@@ -66,6 +68,7 @@ impl Inside {
     fn go_on(&mut self, task: &Arc<Task>) -> Option<Result<Vec<u8>, PluginFault>> {
         interpose::visit();
         let _began = self.lease.within().begin();
+        let _sees = self.scope.begin();
         task.drive();
         for _ in 0..MOST_ROUNDS {
             let answered = self.call.poll();
@@ -79,11 +82,12 @@ impl Inside {
 
     /// Drops it, with what it has under way.
     fn leave(self, task: &Task) {
-        let Inside { call, lease } = self;
+        let Inside { call, lease, scope } = self;
         let began = lease.within().begin();
+        let sees = scope.begin();
         drop(call);
         task.end();
-        drop(began);
+        drop((sees, began));
         lease.tenant().pending.remove(lease.number());
         drop(lease);
     }
@@ -98,13 +102,16 @@ impl Pending {
         arguments: &[u8],
         host: &Weak<dyn Switchboard>,
         clock: Clock,
+        scope: Scope,
     ) -> Result<Awaited, CallError> {
         lease.is_a_call();
         lease.note_method(method);
-        let task = Task::new(Weak::clone(host), clock, lease.within().clone());
+        let within = lease.within().clone();
+        let task = Task::new(Weak::clone(host), clock, within, scope.clone());
         let generation = Arc::clone(lease.tenant());
         let begun = {
             let _began = lease.within().begin();
+            let _sees = scope.begin();
             generation
                 .instance
                 .begin(share, method, arguments, task.object())
@@ -115,7 +122,7 @@ impl Pending {
         })?;
         let number = lease.number();
         let pending = Arc::new(Pending {
-            state: Mutex::new(State::Waiting(Box::new(Inside { call, lease }))),
+            state: Mutex::new(State::Waiting(Box::new(Inside { call, lease, scope }))),
             task,
             plugin: Arc::clone(&generation.life.plugin),
             method: generation.method_name(method),

@@ -1,6 +1,6 @@
 //! A port: the way of one plugin into another by an interface, as the contract has it.
 
-use crate::{hand, handle::Passage, pace};
+use crate::{data, gate::Mark, hand, handle::Passage, pace};
 use abi_stable::{sabi_trait::TD_Opaque, std_types::RResult};
 use plugin_api::{
     CallError as Fault, FaultKind,
@@ -8,12 +8,12 @@ use plugin_api::{
 };
 use std::sync::Arc;
 
-/// A way into a plugin.
-struct Port(Arc<Passage>);
+/// A way into a plugin, for the one behind this gate.
+struct Port(Arc<Passage>, Mark);
 
 /// The port as a plugin has it.
-pub(crate) fn object(passage: Arc<Passage>) -> PortBox {
-    PortObject_TO::from_value(Port(passage), TD_Opaque)
+pub(crate) fn object(passage: Arc<Passage>, of: Mark) -> PortBox {
+    PortObject_TO::from_value(Port(passage, of), TD_Opaque)
 }
 
 impl PortObject for Port {
@@ -31,6 +31,7 @@ impl PortObject for Port {
                 format!("the interface has no method {method} of this kind"),
             ));
         }
+        data::open_frame(self.1);
         let entered = self.0.enter(
             method,
             exclusive,

@@ -14,6 +14,7 @@ mod apply;
 mod back;
 mod face;
 mod file;
+mod plan;
 mod record;
 
 pub use face::{ReleaseError, ReleaseReport};

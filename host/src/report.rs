@@ -207,10 +207,22 @@ pub struct GenerationStatus {
     pub timers: usize,
     /// Threads that its own code has started and that are alive.
     pub threads: usize,
+    /// The datasets it reads, with the revision that its next call will see.
+    #[serde(default)]
+    pub reads: Vec<ReadStatus>,
     /// Its calls.
     pub numbers: Numbers,
     /// What it says of itself.
     pub manifest: Manifest,
+}
+
+/// A dataset that a generation reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadStatus {
+    /// The dataset.
+    pub dataset: String,
+    /// The revision that its next call will see.
+    pub revision: Option<u64>,
 }
 
 /// The calls that a generation has had, in numbers. By name and typed ones, from outside and from other plugins.

@@ -2,8 +2,9 @@
 
 use crate::{
     core::Core,
+    generation::Generation,
     numbers,
-    report::{GenerationStatus, HostStatus, IgnoredFile, PluginStatus},
+    report::{GenerationStatus, HostStatus, IgnoredFile, PluginStatus, ReadStatus},
     slot::{self, Slot},
 };
 use std::sync::{Arc, atomic::Ordering};
@@ -25,6 +26,7 @@ pub(crate) fn of_plugin(core: &Core, slot: &Slot) -> PluginStatus {
         jobs: generation.life.desk.jobs().len(),
         timers: generation.life.desk.timers(),
         threads: generation.instance.living_threads(),
+        reads: reads(&generation),
         numbers: numbers::of(&generation),
         manifest: generation.life.manifest.clone(),
     });
@@ -37,6 +39,20 @@ pub(crate) fn of_plugin(core: &Core, slot: &Slot) -> PluginStatus {
         last_failure: facts.last_failure,
         inside: blockers,
     }
+}
+
+/// The datasets that a generation reads.
+fn reads(generation: &Generation) -> Vec<ReadStatus> {
+    let Some(reader) = generation.life.desk.reader() else {
+        return Vec::new();
+    };
+    let reads = reader.reads().iter().enumerate();
+    reads
+        .map(|(number, of)| ReadStatus {
+            dataset: of.dataset.to_string(),
+            revision: reader.revision(number),
+        })
+        .collect()
 }
 
 /// How the host stands.

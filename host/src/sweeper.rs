@@ -55,7 +55,9 @@ enum Stage {
     Object(Box<Object>),
     /// Something of the author's has not returned; the object comes back with it.
     Stuck(Receiver<Stage>),
-    /// Its object is gone.
+    /// Its object is gone; the data that it has parsed goes once nothing of its looks at it.
+    Data(Remains),
+    /// All is gone but its library.
     Remains(Remains),
     /// It can go no further, for a reason that stays.
     Settled,
@@ -89,7 +91,7 @@ impl Retired {
 
     /// A library whose object could not be made.
     pub(crate) fn remains(life: Life, remains: Remains) -> Self {
-        Retired::at(life, Stage::Remains(remains))
+        Retired::at(life, Stage::Data(remains))
     }
 
     /// A candidate that a hand is stuck with.
@@ -132,7 +134,7 @@ impl CameBack {
 
     /// The hand has let go of a library without an object.
     pub(crate) fn remains(self, remains: Remains) {
-        self.send(Stage::Remains(remains));
+        self.send(Stage::Data(remains));
     }
 
     fn send(self, stage: Stage) {
@@ -324,8 +326,44 @@ impl Sweeper {
                     "the thread that had it is gone without giving it back".to_owned(),
                 ),
             },
+            Stage::Data(remains) => self.drop_data(remains, retired),
             Stage::Remains(remains) => self.close(remains),
             Stage::Settled => Onward::Waits(Stage::Settled, retired.cause.clone()),
+        }
+    }
+
+    /// Drops what its library has parsed, once nothing of its can look at it: threads, and destructors of thread-locals.
+    fn drop_data(&self, remains: Remains, retired: &Retired) -> Onward {
+        let reader = retired.life.as_ref().and_then(|life| life.desk.reader());
+        let Some(reader) = reader.map(Arc::clone) else {
+            return Onward::To(Stage::Remains(remains));
+        };
+        if let Some(dataset) = reader.is_parsing() {
+            let cause = format!("its parsing of data \"{dataset}\" has not returned");
+            return Onward::Waits(Stage::Data(remains), cause);
+        }
+        remains.vacate();
+        interpose::visit();
+        self.workers.wake();
+        if let Some(cause) = remains.held_by() {
+            return Onward::Waits(Stage::Data(remains), cause);
+        }
+        let Ok(hand) = Hand::new(&retired.plugin) else {
+            let cause = "no thread can be started to drop its data".to_owned();
+            return Onward::Waits(Stage::Data(remains), cause);
+        };
+        let (give, take) = bounded(1);
+        let work = move || {
+            drop(reader.end());
+            remains
+        };
+        let late = move |remains| drop(give.send(Stage::Remains(remains)));
+        match hand.run(DROP_LIMIT, CallsOut::Refused, work, late) {
+            Ok(remains) => Onward::To(Stage::Remains(remains)),
+            Err(_stuck) => Onward::Waits(
+                Stage::Stuck(take),
+                "dropping its data has not returned".to_owned(),
+            ),
         }
     }
 
@@ -424,9 +462,9 @@ fn drop_object(object: Object, desk: Option<Arc<Desk>>, plugin: &str) -> Onward 
         }
         remains
     };
-    let late = move |remains| drop(give.send(Stage::Remains(remains)));
+    let late = move |remains| drop(give.send(Stage::Data(remains)));
     match hand.run(DROP_LIMIT, CallsOut::Refused, retire, late) {
-        Ok(remains) => Onward::To(Stage::Remains(remains)),
+        Ok(remains) => Onward::To(Stage::Data(remains)),
         Err(_stuck) => Onward::Waits(
             Stage::Stuck(take),
             "dropping its value has not returned".to_owned(),

@@ -10,7 +10,7 @@
 //! 2. Nothing is woken, polled or dropped while the book is locked, but for timers, which run nothing when they are
 //!    removed.
 
-use crate::{clock::Clock, desk::Switchboard, error::CallError, gate::Within, hand};
+use crate::{clock::Clock, data::Scope, desk::Switchboard, error::CallError, gate::Within, hand};
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{ROption, RResult, RSlice, RStr, RVec},
@@ -38,6 +38,8 @@ pub(crate) struct Task {
     host: Weak<dyn Switchboard>,
     clock: Clock,
     within: Within,
+    /// What the call sees of hot data.
+    scope: Scope,
     /// Whoever polls the call.
     poller: Mutex<Option<Waker>>,
     book: Mutex<Book>,
@@ -60,12 +62,18 @@ enum UnderWay {
 }
 
 impl Task {
-    /// For a call that is the innermost of `within`.
-    pub(crate) fn new(host: Weak<dyn Switchboard>, clock: Clock, within: Within) -> Arc<Task> {
+    /// For a call that is the innermost of `within`, and sees `scope`.
+    pub(crate) fn new(
+        host: Weak<dyn Switchboard>,
+        clock: Clock,
+        within: Within,
+        scope: Scope,
+    ) -> Arc<Task> {
         Arc::new(Task {
             host,
             clock,
             within,
+            scope,
             poller: Mutex::new(None),
             book: Mutex::default(),
         })
@@ -269,6 +277,7 @@ impl TaskObject for Served {
             method.as_str().to_owned(),
             arguments.as_slice().to_vec(),
             self.0.within.clone(),
+            self.0.scope.clone(),
         );
         self.0
             .begin(operation, move || UnderWay::Call(Some(calling)))

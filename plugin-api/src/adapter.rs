@@ -7,9 +7,10 @@
 
 use crate::{
     body::{Housed, SHARED, Shared},
+    content::{self, Read},
     context::Context,
     contract::{
-        Answer, FORMAT_JSON, Face, Fault, FaultKind, HostServicesBox, Offer, PendingBox,
+        Answer, FORMAT_JSON, Face, Fault, FaultKind, HostServicesBox, Offer, ParsedBox, PendingBox,
         PluginObject, PluginObject_TO, PluginObjectBox, TaskBox,
     },
     guard::{drop_guarded, guard, hook, unhook},
@@ -42,6 +43,10 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     const INTERFACES: &'static str = "[]";
     /// The interfaces it offers, in the same order.
     const OFFERS: &'static [Offer] = &[];
+    /// The names of the datasets it reads, as a JSON array.
+    const READ_NAMES: &'static str = "[]";
+    /// The datasets it reads, in the same order.
+    const READS: &'static [Read] = &[];
 
     /// Makes the value: the author's `new`, or `Default`.
     fn create(context: &Context) -> Result<Self, Fault>;
@@ -178,7 +183,7 @@ pub fn not_async(method: u32) -> Fault {
 
 /// Makes the plugin: the function behind the root module's `create`.
 pub(crate) extern "C" fn create<P: Plugin>(services: HostServicesBox) -> Answer<PluginObjectBox> {
-    let context = Context::of(services);
+    let context = Context::of(services, P::READS);
     let mut adapter = Adapter::<P>::open(context);
     match guard(|| P::create(adapter.body.context())) {
         Ok(value) => {
@@ -187,6 +192,15 @@ pub(crate) extern "C" fn create<P: Plugin>(services: HostServicesBox) -> Answer<
         }
         Err(fault) => RResult::RErr(fault),
     }
+}
+
+/// Parses content of a dataset that the plugin reads.
+pub(crate) extern "C" fn parse<P: Plugin>(
+    read: u32,
+    format: u32,
+    content: RSlice<'_, u8>,
+) -> Answer<ParsedBox> {
+    content::answer(P::READS, read, format, content)
 }
 
 struct Adapter<P: Plugin> {

@@ -1,7 +1,9 @@
 //! The context: what a plugin can ask of its host.
 
 use crate::{
+    content::{Content, Read},
     contract::{FORMAT_JSON, Fault, FaultKind, HostServicesBox},
+    dataset::Dataset,
     handle::Handle,
     interface::Interface,
     job::{self, Job},
@@ -54,6 +56,8 @@ pub struct Context {
     services: Arc<RwLock<Option<Arc<HostServicesBox>>>>,
     /// That of the pending call it was given to.
     task: Option<Arc<Task>>,
+    /// The datasets that the plugin reads.
+    reads: &'static [Read],
 }
 
 impl Context {
@@ -70,13 +74,15 @@ impl Context {
         Context {
             services: Arc::default(),
             task: None,
+            reads: &[],
         }
     }
 
-    pub(crate) fn of(services: HostServicesBox) -> Self {
+    pub(crate) fn of(services: HostServicesBox, reads: &'static [Read]) -> Self {
         Context {
             services: Arc::new(RwLock::new(Some(Arc::new(services)))),
             task: None,
+            reads,
         }
     }
 
@@ -85,6 +91,7 @@ impl Context {
         Context {
             services: Arc::clone(&self.services),
             task: Some(Arc::clone(task)),
+            reads: self.reads,
         }
     }
 
@@ -235,6 +242,58 @@ impl Context {
             RStr::from_str(I::DESCRIPTION),
         );
         result(answer).map(Handle::new)
+    }
+
+    /// Hot data that this plugin reads, by the type that it is read as.
+    ///
+    /// The plugin says that it reads it, so that the host knows it before it runs any code:
+    ///
+    /// ```
+    /// use plugin_api::{Context, Dataset};
+    ///
+    /// #[plugin_api::dataset("rates")]
+    /// struct Rates {
+    ///     usd: f64,
+    /// }
+    ///
+    /// struct Pricing {
+    ///     rates: Dataset<Rates>,
+    /// }
+    ///
+    /// #[plugin_api::plugin(name = "pricing", stateless, reads(Rates))]
+    /// impl Pricing {
+    ///     fn new(ctx: &Context) -> Self {
+    ///         Pricing { rates: ctx.dataset() }
+    ///     }
+    ///
+    ///     fn in_usd(&self, eur: f64) -> f64 {
+    ///         eur * self.rates.get().usd
+    ///     }
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
+    /// A context without a host gives a dataset without a value: see [`Dataset::of`].
+    ///
+    /// # Panics
+    /// When the plugin has not said that it reads `T`.
+    #[must_use]
+    #[track_caller]
+    pub fn dataset<T: Content>(&self) -> Dataset<T> {
+        let Some(host) = self.services() else {
+            return Dataset::default();
+        };
+        let type_name = std::any::type_name::<T>();
+        let name = type_name.rsplit("::").next().unwrap_or(type_name);
+        let Some(number) = Read::number::<T>(self.reads) else {
+            panic!(
+                "`{name}` is not among what this plugin reads: write #[plugin_api::plugin(reads({name}))]"
+            );
+        };
+        match result(host.lens(number)) {
+            Ok(lens) => Dataset::through(lens, host),
+            Err(error) => panic!("data \"{}\" cannot be read: {error}", T::NAME),
+        }
     }
 
     /// Runs `job` on a thread of the host's, from the moment this generation serves (at once, when it does already).
@@ -458,100 +517,4 @@ fn nanoseconds(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::Host;
-    use std::collections::BTreeMap;
-
-    #[test]
-    fn arguments_are_written_as_a_request_would_have_them() {
-        let host = Host::default();
-        let ctx = Context::of(host.services());
-        assert_eq!(ctx.call::<u64>("counter", "add", (5,)), Ok(42));
-        assert_eq!(ctx.call::<u64>("counter", "add", 5), Ok(42));
-        assert_eq!(ctx.call::<u64>("counter", "total", ()), Ok(42));
-        assert_eq!(
-            ctx.call::<u64>("counter", "add", BTreeMap::from([("by", 5)])),
-            Ok(42)
-        );
-        assert_eq!(ctx.call::<u64>("lines", "all", (["a", "b"],)), Ok(42));
-        assert_eq!(
-            host.seen(),
-            [
-                "call counter.add([5])",
-                "call counter.add(5)",
-                "call counter.total()",
-                r#"call counter.add({"by":5})"#,
-                r#"call lines.all([["a","b"]])"#,
-            ]
-        );
-    }
-
-    #[test]
-    fn a_call_that_fails_says_whose_fault_it_was() {
-        let ctx = Context::of(Host::default().services());
-        let error = ctx.call::<u64>("nobody", "home", ()).unwrap_err();
-        assert_eq!(error.kind, FaultKind::UNKNOWN_PLUGIN);
-        assert_eq!(error.to_string(), "there is no plugin nobody");
-        let error = ctx.call::<String>("counter", "total", ()).unwrap_err();
-        assert_eq!(error.kind, FaultKind::BAD_RESULT);
-        let error = ctx
-            .call::<u64>("counter", "add", BTreeMap::from([([1], 1)]))
-            .unwrap_err();
-        assert_eq!(error.kind, FaultKind::BAD_ARGUMENTS);
-    }
-
-    #[test]
-    fn timers_clock_and_randomness_are_the_hosts() {
-        let host = Host::default();
-        let ctx = Context::of(host.services());
-        let timer = ctx.every(Duration::from_secs(1), "tick", ()).unwrap();
-        ctx.after(Duration::from_millis(1), "tick", (1,)).unwrap();
-        ctx.every(Duration::ZERO, "tick", ()).unwrap();
-        timer.stop();
-        assert_eq!(
-            host.seen(),
-            [
-                "timer 1000000000 1000000000 tick()",
-                "timer 1000000 0 tick([1])",
-                "timer 1 1 tick()",
-                "stop 7"
-            ]
-        );
-        assert_eq!(ctx.now(), UNIX_EPOCH + Duration::from_millis(1500));
-        assert_eq!(ctx.random(), 4);
-    }
-
-    #[test]
-    fn a_job_runs_with_its_control_and_a_panic_in_it_is_caught() {
-        let host = Host::default();
-        let ctx = Context::of(host.services());
-        ctx.spawn("poll", |job| {
-            assert!(job.cancelled() && job.sleep(Duration::MAX))
-        })
-        .unwrap();
-        ctx.spawn("break", |_| panic!("broken")).unwrap();
-        let seen = host.seen();
-        assert_eq!(seen[0], "spawn poll: Ok(())");
-        assert!(
-            seen[1].contains("panicked") && seen[1].contains("broken"),
-            "{}",
-            seen[1]
-        );
-    }
-
-    #[test]
-    fn a_closed_context_lets_go_of_the_host() {
-        let host = Host::default();
-        let ctx = Context::of(host.services());
-        let copy = ctx.clone();
-        ctx.close();
-        assert_eq!(host.holders(), 0);
-        assert_eq!(
-            copy.call::<u64>("counter", "total", ()).unwrap_err().kind,
-            FaultKind::UNAVAILABLE
-        );
-        assert!(copy.spawn("poll", |_| ()).is_err());
-        assert!(copy.now() > UNIX_EPOCH);
-    }
-}
+mod tests;

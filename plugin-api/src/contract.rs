@@ -12,7 +12,9 @@
 //! 3. No panic crosses: each side catches its own and answers with a [`Fault`].
 //! 4. What a plugin has begun and not ended (a [`PendingObject`]) is dropped before the plugin is retired. No waker of the
 //!    plugin's crosses: its code asks the call's [`TaskObject`] to wake whoever polls.
-//! 5. `&self` methods may be called from any number of threads at once; `&mut self` methods are called alone.
+//! 5. What a plugin has parsed of a dataset (a [`ParsedObject`]) may be dropped as long as its library is mapped, also
+//!    after the plugin is retired: calls and threads of its may look at it until then.
+//! 6. `&self` methods may be called from any number of threads at once; `&mut self` methods are called alone.
 
 use abi_stable::{
     StableAbi,
@@ -29,8 +31,11 @@ pub const CONTRACT_LEVEL: u32 = 1;
 /// The symbol a plugin's library exports: a static [`abi_stable::library::LibHeader`].
 pub const EXPORTED_HEADER: &str = "plugin_api_header";
 
-/// The format of by-name arguments and results: JSON text in UTF-8.
+/// The format of by-name arguments and results, and of a dataset's content: JSON text in UTF-8.
 pub const FORMAT_JSON: u32 = 1;
+
+/// The format of a dataset's content that is given as it came.
+pub const FORMAT_BYTES: u32 = 2;
 
 /// What kind of [`Fault`] it is, as a number that later levels may add to.
 #[repr(transparent)]
@@ -68,6 +73,7 @@ fault_kinds! {
     11 BAD_RESULT "bad_result" "The call was executed, but its result could not be written or read in the format asked for.";
     12 NOT_OFFERED "not_offered" "The plugin does not offer the interface asked for, or another version of it.";
     13 CANCELLED "cancelled" "The call was pending in a plugin that went out of service; its outcome is unknown.";
+    14 DATA "data" "Content of a dataset cannot be read, or the plugin refuses it.";
 }
 
 impl fmt::Debug for FaultKind {
@@ -142,8 +148,8 @@ pub struct Done {
 )]
 mod objects {
     use super::{
-        Answer, Done, Face, JobControlBox, JobObjectBox, PendingBox, PortBox, ROption, RSlice,
-        RStr, RVec, TaskBox, Visit, sabi_trait,
+        Address, Answer, Done, Face, JobControlBox, JobObjectBox, Lens, PendingBox, PortBox,
+        ROption, RSlice, RStr, RVec, TaskBox, Visit, sabi_trait,
     };
 
     /// One living plugin, as the host holds it.
@@ -274,13 +280,25 @@ mod objects {
 
         /// A way into another plugin by an interface that it offers. `description` is what the caller takes the
         /// interface for: what is offered must begin with the same methods.
-        #[sabi(last_prefix_field)]
         fn port(
             &self,
             plugin: RStr<'_>,
             interface: RStr<'_>,
             description: RStr<'_>,
         ) -> Answer<PortBox>;
+
+        /// The lens on the dataset with this number among those that the plugin's manifest says it reads. It may be used
+        /// from any thread, as long as the services are held.
+        #[sabi(last_prefix_field)]
+        fn lens(&self, read: u32) -> Answer<Lens>;
+    }
+
+    /// What a plugin has parsed of a revision. It may be dropped on any thread.
+    #[sabi_trait]
+    pub trait ParsedObject: Send + Sync + 'static {
+        /// Where the value lies; the same as long as this lives.
+        #[sabi(last_prefix_field)]
+        fn address(&self) -> Address;
     }
 
     /// A way into another plugin by one interface. While it is there, no build of that plugin serves that lacks it.
@@ -313,10 +331,11 @@ mod objects {
 }
 
 pub use crate::face::{Face, Object, Offer, Table};
+pub use crate::lens::{Address, Glance, Lens};
 pub use objects::{
     HostServices, HostServices_TO, JobControl, JobControl_TO, JobObject, JobObject_TO,
-    PendingObject, PendingObject_TO, PluginObject, PluginObject_TO, PortObject, PortObject_TO,
-    TaskObject, TaskObject_TO,
+    ParsedObject, ParsedObject_TO, PendingObject, PendingObject_TO, PluginObject, PluginObject_TO,
+    PortObject, PortObject_TO, TaskObject, TaskObject_TO,
 };
 
 /// A living plugin.
@@ -331,6 +350,8 @@ pub type JobObjectBox = JobObject_TO<RBox<()>>;
 pub type JobControlBox = JobControl_TO<RBox<()>>;
 /// A call that is pending in a plugin.
 pub type PendingBox = PendingObject_TO<RBox<()>>;
+/// What a plugin has parsed of a revision.
+pub type ParsedBox = ParsedObject_TO<RBox<()>>;
 /// What a host does for a pending call.
 pub type TaskBox = TaskObject_TO<RBox<()>>;
 
@@ -341,8 +362,11 @@ pub type TaskBox = TaskObject_TO<RBox<()>>;
 #[sabi(missing_field(panic))]
 pub struct PluginModule {
     /// Makes the plugin. It takes no exclusive resource: another generation may be serving.
-    #[sabi(last_prefix_field)]
     pub create: extern "C" fn(HostServicesBox) -> Answer<PluginObjectBox>,
+    /// Parses content for the read with this number in the manifest, and checks it. The content is in `format`. It needs no
+    /// object, runs on any thread, and may run beside all else.
+    #[sabi(last_prefix_field)]
+    pub parse: extern "C" fn(read: u32, format: u32, content: RSlice<'_, u8>) -> Answer<ParsedBox>,
 }
 
 impl RootModule for PluginModuleRef {

@@ -1,7 +1,7 @@
 //! The export: what a plugin's library shows to the outside, its note and its header.
 
 use crate::{
-    adapter::{Keeping, Plugin, create},
+    adapter::{Keeping, Plugin, create, parse},
     contract::{CONTRACT_LEVEL, PluginModule, PluginModuleRef},
     manifest::{ABI_STABLE, Decimal, RUSTC},
 };
@@ -19,7 +19,7 @@ pub const PANIC_UNWIND: &str = "unwind";
 pub const PANIC_ABORT: &str = "abort";
 
 /// The text of a plugin's manifest, in parts.
-pub const fn parts<P: Plugin>() -> [&'static str; 21] {
+pub const fn parts<P: Plugin>() -> [&'static str; 23] {
     [
         "{\"contract\":",
         const { &Decimal::new(CONTRACT_LEVEL) }.text(),
@@ -46,6 +46,8 @@ pub const fn parts<P: Plugin>() -> [&'static str; 21] {
         P::METHODS,
         ",\"interfaces\":",
         P::INTERFACES,
+        ",\"reads\":",
+        P::READ_NAMES,
         "}",
     ]
 }
@@ -70,7 +72,7 @@ struct Module<P>(PhantomData<P>);
 impl<P: Plugin> Module<P> {
     abi_stable::staticref! {
         const METADATA: WithMetadata<PluginModule> =
-            WithMetadata::new(PluginModule { create: create::<P> });
+            WithMetadata::new(PluginModule { create: create::<P>, parse: parse::<P> });
     }
 
     fn root() -> PluginModuleRef {

@@ -41,6 +41,7 @@
 //! | state that changes its shape from one version to the next | [`state`](macro@state), [`State`] |
 //! | structs and enums as arguments and results | [`data`](macro@data) |
 //! | calls with plain types, from a service or another plugin | [`interface`](macro@interface), [`Handle`] |
+//! | data that changes while the plugin runs | [`dataset`](macro@dataset), [`Dataset`] |
 //! | other plugins, timers, jobs, the clock, randomness | [`Context`] |
 //! | methods that wait without a thread: `async fn` | [`plugin`](macro@plugin), [`Context`] |
 //! | log records | [`info!`](macro@info) and its siblings, or the `tracing` and `log` crates as usual |
@@ -68,9 +69,13 @@ mod arguments;
     reason = "reaches the author's value from functions that are given its address"
 )]
 mod body;
+#[expect(unsafe_code, reason = "drops a value out of its place")]
+mod content;
 mod context;
 mod crossing;
 mod data;
+#[expect(unsafe_code, reason = "looks at what the host keeps")]
+mod dataset;
 mod export;
 #[expect(unsafe_code, reason = "addresses that go from thread to thread")]
 mod face;
@@ -78,6 +83,8 @@ mod face;
 mod handle;
 mod interface;
 mod job;
+#[expect(unsafe_code, reason = "addresses that go from thread to thread")]
+mod lens;
 mod logging;
 mod pending;
 mod result;
@@ -85,15 +92,18 @@ mod rope;
 mod state;
 mod task;
 #[cfg(test)]
+#[expect(unsafe_code, reason = "looks at a test's counter")]
 mod testing;
 
+pub use content::{Content, Form};
 pub use context::{AsyncCall, CallError, Context, Timer};
 pub use contract::FaultKind;
 pub use crossing::{Crossing, Plain};
+pub use dataset::{Dataset, Look};
 pub use handle::Handle;
 pub use interface::Interface;
 pub use job::Job;
-pub use plugin_api_macros::{data, interface, plugin, state};
+pub use plugin_api_macros::{data, dataset, interface, plugin, state};
 pub use state::State;
 
 pub use log;
@@ -112,6 +122,7 @@ pub mod __private {
     pub use crate::answered::Answered;
     pub use crate::arguments::{Argument, Signature, read};
     pub use crate::body::{exclusive, shared};
+    pub use crate::content::{Read, from_json, is_name, readable};
     pub use crate::contract::{Object, Offer};
     pub use crate::crossing::{Lent, plain};
     pub use crate::data::field;

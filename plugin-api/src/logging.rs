@@ -336,7 +336,7 @@ mod tests {
     fn records(work: impl FnOnce()) -> Vec<String> {
         let _alone = alone();
         let host = Host::default();
-        let context = Context::of(host.services());
+        let context = Context::of(host.services(), &[]);
         begin(&context);
         work();
         end(&context);

@@ -53,6 +53,9 @@ pub struct Manifest {
     /// The interfaces it offers.
     #[serde(default)]
     pub interfaces: Vec<Interface>,
+    /// The datasets it reads; a dataset's index here is its number.
+    #[serde(default)]
+    pub reads: Vec<String>,
 }
 
 /// What a panic does in an artifact.

@@ -3,8 +3,9 @@
 use crate::{
     adapter::{Plugin, create},
     contract::{
-        Answer, FORMAT_JSON, Fault, FaultKind, HostServices, HostServices_TO, HostServicesBox,
-        JobControl, JobControl_TO, JobControlBox, JobObjectBox, PluginObjectBox, PortBox,
+        Answer, FORMAT_JSON, Fault, FaultKind, Glance, HostServices, HostServices_TO,
+        HostServicesBox, JobControl, JobControl_TO, JobControlBox, JobObjectBox, Lens,
+        PluginObjectBox, PortBox,
     },
 };
 use abi_stable::{
@@ -13,7 +14,7 @@ use abi_stable::{
 };
 use std::{
     cell::Cell,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
 };
 
 /// Log records go where one static says, so tests that make a plugin or look at records take turns.
@@ -142,6 +143,29 @@ impl HostServices for Host {
         let text = format!("there is no plugin {plugin}");
         RResult::RErr(Fault::new(FaultKind::UNKNOWN_PLUGIN, text))
     }
+
+    /// A lens on what the test has put under this number, which counts on a counter of the test's.
+    fn lens(&self, read: u32) -> Answer<Lens> {
+        self.see(format!("lens {read}"));
+        RResult::ROk(Lens {
+            look,
+            of: std::ptr::null(),
+        })
+    }
+}
+
+thread_local! {
+    /// What a look gives on this thread.
+    pub(crate) static SEEN: Cell<Glance> = const { Cell::new(Glance::NOTHING) };
+}
+
+extern "C" fn look(_of: *const ()) -> Glance {
+    let glance = SEEN.get();
+    // SAFETY: The test put the address of a counter of its own there, which lives longer, or none.
+    if let Some(looks) = unsafe { glance.looks.as_ref() } {
+        looks.fetch_add(1, Ordering::Relaxed);
+    }
+    glance
 }
 
 struct Cancelled;

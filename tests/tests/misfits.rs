@@ -2,6 +2,8 @@
 
 use host::{
     CallError, Host, Step,
+    config::DatasetConfig,
+    data::Origin,
     report::{SwapReport, Verdict},
 };
 use std::time::Duration;
@@ -27,6 +29,7 @@ use Found::{Crashed, Nothing, Refused, Silent};
 const MISFITS: &[(&str, Found)] = &[
     ("aborts_in_new", Crashed),
     ("aborts_on_load", Crashed),
+    ("hangs_in_check", Nothing),
     ("hangs_in_method", Nothing),
     ("hangs_in_new", Silent),
     ("hangs_in_restore", Silent),
@@ -42,20 +45,34 @@ const MISFITS: &[(&str, Found)] = &[
     ("lies_about_its_schema", Nothing),
     ("loses_its_state", Nothing),
     ("panics_in_attach", Nothing),
+    ("panics_in_check", Nothing),
     ("panics_in_drop", Nothing),
     ("panics_in_exclusive_method", Nothing),
     ("panics_in_new", Refused("no new one")),
+    (
+        "panics_in_parse",
+        Refused("reading it panicked: no reading"),
+    ),
     ("panics_in_restore", Refused("no restoring")),
     ("panics_in_shared_method", Nothing),
     ("panics_in_snapshot", Refused("no snapshot")),
     ("panics_in_used_new", Nothing),
     ("speaks_contract_0", Refused("contract level 0")),
     ("speaks_contract_99", Refused("contract level 99")),
+    ("wants_other_data", Refused("missing field `wanted`")),
 ];
 
 /// A host on which the steady counter serves, and has counted one call.
 fn busy(scene: &Scene) -> Host {
     let host = scene.start();
+    if scene.config.data.contains_key("left") {
+        let put = host.put_data(
+            "left",
+            br#"{"number": 1}"#.to_vec(),
+            &Origin::operator("test"),
+        );
+        put.expect("it is published");
+    }
     scene.load(&host, &Artifact::of("steady"));
     assert_eq!(number(&host, "steady", "increment", "[1,1]"), 1);
     host
@@ -112,6 +129,10 @@ fn every_misfit_opens_with_its_fault() {
 fn every_misfit_is_found_out_and_nothing_changes() {
     let mut scene = Scene::new(EXAMINER);
     scene.config.plugins.each.vet_timeout = Duration::from_secs(60);
+    scene
+        .config
+        .data
+        .insert("left".to_owned(), DatasetConfig::default());
     let host = busy(&scene);
     for (misfit, found) in MISFITS {
         if !matches!(found, Silent) {

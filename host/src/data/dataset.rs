@@ -63,15 +63,30 @@ pub struct Received {
     pub length: u64,
 }
 
-/// What those who use a dataset have been told.
+/// A revision that all who read the dataset have been told of, as far as they want to be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     /// The revision.
     pub revision: u64,
     /// When: milliseconds since 1970.
     pub time: u64,
-    /// Who could not use it, with the reason. It is published all the same.
+    /// Whose `on_change` failed, with the reason. It is published all the same.
     pub failures: Vec<String>,
+}
+
+/// A generation that serves and reads a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReaderStatus {
+    /// The plugin.
+    pub plugin: String,
+    /// The author's version.
+    pub version: String,
+    /// The generation.
+    pub generation: u64,
+    /// The revision that its next call will see.
+    pub revision: Option<u64>,
+    /// Whether it is told of changes: it has a method `on_change`.
+    pub is_told: bool,
 }
 
 /// How a source is.
@@ -126,7 +141,10 @@ pub struct DatasetStatus {
     pub received: Option<Received>,
     /// The last refusal, while nothing good has come after it; that of a source, until the source has brought it.
     pub refusal: Option<Refusal>,
-    /// What those who use it have been told.
+    /// The plugins that read it.
+    #[serde(default)]
+    pub readers: Vec<ReaderStatus>,
+    /// The last revision that all who read it have been told of.
     pub applied: Option<Applied>,
     /// Its source; without one only operators change it.
     pub source: Option<SourceStatus>,
@@ -261,8 +279,13 @@ impl Dataset {
         self.bell.lock().is_none()
     }
 
-    /// How it stands, with this revision held and this time since its host opened it.
-    pub(crate) fn status(&self, held: Option<RevisionRecord>, up: Duration) -> DatasetStatus {
+    /// How it stands, with this revision held, these that read it, and this time since its host opened it.
+    pub(crate) fn status(
+        &self,
+        held: Option<RevisionRecord>,
+        readers: Vec<ReaderStatus>,
+        up: Duration,
+    ) -> DatasetStatus {
         let facts = self.facts.lock();
         let by_hand = facts.memory.by_hand.as_ref();
         DatasetStatus {
@@ -276,6 +299,7 @@ impl Dataset {
             pinned: by_hand.is_some_and(|by_hand| by_hand.pinned),
             received: facts.received.clone(),
             refusal: facts.memory.refusal.clone(),
+            readers,
             applied: facts.applied.clone(),
             source: self.config.source.as_ref().map(|source| SourceStatus {
                 kind: source.kind.clone(),

@@ -12,12 +12,15 @@
 //!    pinned holds until an operator lifts the pin.
 
 use super::{
-    dataset::{Applied, Dataset, DatasetStatus, Refusal, Stage},
+    audience::{Audience, Cast},
+    dataset::{Dataset, DatasetStatus, Refusal, Stage},
     format::{Format, Mistake},
+    herald::{Herald, Messenger},
     last_good::last_good,
     ledger::{Brought, ByHand, Entry, Ledger, Memory},
+    reader::Objection,
     revision::{Origin, Revision, RevisionRecord},
-    snapshot::{Snapshot, View},
+    snapshot::{Shown, Snapshot, View},
 };
 use crate::{
     announce::{Announcer, now_millis},
@@ -25,28 +28,13 @@ use crate::{
     config::DatasetConfig,
     event::Happening,
 };
-use anyhow::Result;
-use arc_swap::ArcSwap;
-use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
-
-/// Somebody who uses a dataset, and may refuse a revision before it is published.
-pub(crate) trait Check: Send + Sync {
-    /// Looks at a candidate of the dataset.
-    ///
-    /// # Errors
-    /// Why it cannot be used.
-    fn check(&self, dataset: &str, candidate: &Revision) -> Result<(), String>;
-}
-
-/// Somebody who is told what was published, in the order of publishing. It must not wait for anything.
-pub(crate) trait Subscriber: Send + Sync {
-    /// These datasets have new revisions in this snapshot.
-    ///
-    /// # Errors
-    /// What it could not do with them, to be shown; they are published all the same.
-    fn published(&self, snapshot: &Arc<Snapshot>, datasets: &[&str]) -> Result<(), String>;
-}
+use anyhow::{Context, Result};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Weak},
+    time::Instant,
+};
 
 /// What became of content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,14 +51,16 @@ pub(crate) enum Decision {
 
 /// Decides, and shows.
 pub(crate) struct Publisher {
-    pub(super) datasets: Vec<Dataset>,
-    shown: ArcSwap<Snapshot>,
+    pub(super) datasets: Arc<[Dataset]>,
+    shown: Arc<Shown>,
     ledger: Ledger,
     pub(super) deciding: Mutex<()>,
     pub(super) decided: Condvar,
     pub(super) announcer: Arc<Announcer>,
-    checks: RwLock<Vec<Arc<dyn Check>>>,
-    subscribers: RwLock<Vec<Arc<dyn Subscriber>>>,
+    pub(super) audience: Audience,
+    pub(super) herald: Arc<Herald>,
+    /// The datasets that somebody was turned away for.
+    pub(super) awaited: Mutex<BTreeSet<usize>>,
     pub(super) opened: Instant,
 }
 
@@ -88,7 +78,7 @@ pub(super) struct Candidate {
 type Change<'a> = (usize, &'a Dataset, Memory, Option<Arc<Revision>>);
 
 /// Why a change of several datasets was refused: one of them, and its refusal.
-pub(crate) type Refused = (usize, Refusal);
+pub(crate) type Refused = (usize, Box<Refusal>);
 
 impl Publisher {
     /// Opens the datasets: each holds the last good revision of the ledger.
@@ -110,15 +100,17 @@ impl Publisher {
             datasets.push(dataset);
         }
         let names: Arc<[String]> = declared.keys().cloned().collect();
+        let datasets: Arc<[Dataset]> = datasets.into();
         Ok(Publisher {
+            herald: Herald::new(Arc::clone(&datasets), Arc::clone(&announcer)),
             datasets,
-            shown: ArcSwap::from_pointee(Snapshot::first(names, revisions)),
+            shown: Arc::new(Shown::new(Snapshot::first(names, revisions))),
             ledger,
             deciding: Mutex::new(()),
             decided: Condvar::new(),
             announcer,
-            checks: RwLock::default(),
-            subscribers: RwLock::default(),
+            audience: Audience::default(),
+            awaited: Mutex::default(),
             opened: Instant::now(),
         })
     }
@@ -156,29 +148,20 @@ impl Publisher {
     /// How a dataset stands.
     pub(crate) fn status(&self, place: usize) -> Option<DatasetStatus> {
         let held = self.held(place).map(|held| held.record.clone());
-        Some(
-            self.datasets
-                .get(place)?
-                .status(held, self.opened.elapsed()),
-        )
+        let readers = self.audience.serving(place);
+        let readers = readers.iter().map(|reader| reader.status(place)).collect();
+        let dataset = self.datasets.get(place)?;
+        Some(dataset.status(held, readers, self.opened.elapsed()))
     }
 
-    /// Asks this one too before anything is published.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "plugins do not consume datasets yet")
-    )]
-    pub(crate) fn check_with(&self, check: Arc<dyn Check>) {
-        self.checks.write().push(check);
+    /// Who calls the plugins that are told of changes.
+    pub(crate) fn send_by(&self, messenger: Weak<dyn Messenger>) {
+        self.herald.send_by(messenger);
     }
 
-    /// Tells this one too what was published.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "plugins do not consume datasets yet")
-    )]
-    pub(crate) fn subscribe(&self, subscriber: Arc<dyn Subscriber>) {
-        self.subscribers.write().push(subscriber);
+    /// What is shown, for those who keep looking at it.
+    pub(crate) fn shown(&self) -> &Arc<Shown> {
+        &self.shown
     }
 
     /// Content from a source. `format` is the dataset's own, unless the source writes another.
@@ -211,7 +194,7 @@ impl Publisher {
                     Ok(numbers) => Ok(numbers
                         .first()
                         .map_or(Decision::Unchanged, |number| Decision::Published(*number))),
-                    Err((_, refusal)) => Ok(Decision::Refused(refusal)),
+                    Err((_, refusal)) => Ok(Decision::Refused(*refusal)),
                 }
             }
         }
@@ -333,6 +316,16 @@ impl Publisher {
         turn: &MutexGuard<'_, ()>,
         candidates: Vec<Candidate>,
     ) -> Result<Result<Vec<u64>, Refused>> {
+        self.decide_with(turn, candidates, &Cast::default())
+    }
+
+    /// The same, in one step with a change of those who read.
+    pub(super) fn decide_with(
+        &self,
+        turn: &MutexGuard<'_, ()>,
+        candidates: Vec<Candidate>,
+        cast: &Cast,
+    ) -> Result<Result<Vec<u64>, Refused>> {
         let mut changes = Vec::new();
         for mut candidate in candidates {
             let Some(dataset) = self.datasets.get(candidate.place) else {
@@ -346,8 +339,10 @@ impl Publisher {
             });
             if is_new {
                 // Taken for good: a check may remember what it saw under this number.
-                facts.memory.last += 1;
-                record.number = facts.memory.last;
+                if record.number == 0 || record.number != facts.memory.last {
+                    facts.memory.last += 1;
+                    record.number = facts.memory.last;
+                }
                 record.time = now_millis();
             }
             let mut memory = facts.memory.clone();
@@ -362,19 +357,20 @@ impl Publisher {
             } else if is_new || memory.by_hand.is_some() || pins(candidate.by_hand.as_ref()) {
                 memory.by_hand = candidate.by_hand;
             }
-            if is_new && let Err(mistake) = self.check(dataset, &candidate.revision) {
-                let refusal = Refusal {
-                    time: now_millis(),
-                    origin: candidate.revision.record.origin.clone(),
-                    stage: Stage::Checked,
-                    mistake,
-                    hash: Some(candidate.revision.record.hash),
-                };
-                self.note_refusal(turn, candidate.place, refusal.clone())?;
-                return Ok(Err((candidate.place, refusal)));
-            }
             let revision = is_new.then(|| Arc::new(candidate.revision));
             changes.push((candidate.place, dataset, memory, revision));
+        }
+        let next = self.next(&changes);
+        if let Some(next) = &next
+            && let Err(objection) = self.audience.prepare(next, cast)
+        {
+            return self.refused_by_a_reader(turn, &changes, objection).map(Err);
+        }
+        let to_be_shown = next.clone().unwrap_or_else(|| self.snapshot());
+        for reader in &cast.joining {
+            if let Err(objection) = reader.prepare(&to_be_shown) {
+                return self.refused_by_a_reader(turn, &changes, objection).map(Err);
+            }
         }
         let mut entries: Vec<Entry<'_>> = changes
             .iter_mut()
@@ -382,28 +378,83 @@ impl Publisher {
             .collect();
         self.ledger.write(&mut entries)?;
         drop(entries);
-        Ok(Ok(self.publish(turn, changes)))
+        for reader in &cast.joining {
+            reader.settle(&to_be_shown);
+            self.audience.join(reader);
+        }
+        Ok(Ok(self.publish(turn, changes, next)))
     }
 
-    fn check(&self, dataset: &Dataset, candidate: &Revision) -> Result<(), Mistake> {
-        let checks = self.checks.read();
-        checks.iter().try_for_each(|check| {
-            let checked = check.check(&dataset.name, candidate);
-            checked.map_err(Mistake::of_all)
-        })
+    /// What would be shown after these candidates. Their numbers are taken for good.
+    pub(super) fn as_if(&self, candidates: Vec<Candidate>) -> Arc<Snapshot> {
+        let _turn = self.deciding.lock();
+        let shown = self.shown.load();
+        let new = candidates.into_iter().filter_map(|mut candidate| {
+            let dataset = self.datasets.get(candidate.place)?;
+            let record = &mut candidate.revision.record;
+            let held = shown.at(candidate.place);
+            if held.is_some_and(|held| {
+                (held.record.hash, held.record.format) == (record.hash, record.format)
+            }) {
+                return None;
+            }
+            let mut facts = dataset.facts.lock();
+            facts.memory.last += 1;
+            record.number = facts.memory.last;
+            Some((candidate.place, Arc::new(candidate.revision)))
+        });
+        Arc::new(shown.next(new))
     }
 
-    /// Shows what is on disk by now, and tells of it.
-    fn publish(&self, turn: &MutexGuard<'_, ()>, changes: Vec<Change<'_>>) -> Vec<u64> {
+    /// What is to be shown after these changes, if there is anything new in them.
+    fn next(&self, changes: &[Change<'_>]) -> Option<Arc<Snapshot>> {
         let new = changes.iter().filter_map(|(place, _, _, revision)| {
             let revision = revision.as_ref()?;
             Some((*place, Arc::clone(revision)))
         });
-        let snapshot = Arc::new(self.shown.load().next(new));
-        let published: Vec<&Change<'_>> =
-            changes.iter().filter(|change| change.3.is_some()).collect();
-        if !published.is_empty() {
-            self.shown.store(Arc::clone(&snapshot));
+        let mut new = new.peekable();
+        new.peek()?;
+        Some(Arc::new(self.shown.load().next(new)))
+    }
+
+    /// A plugin cannot use what was to be shown. What others have prepared for it goes.
+    fn refused_by_a_reader(
+        &self,
+        turn: &MutexGuard<'_, ()>,
+        changes: &[Change<'_>],
+        objection: Objection,
+    ) -> Result<Refused> {
+        let Objection { place, mistake } = objection;
+        let changed = changes.iter().filter(|change| change.3.is_some());
+        let fault = changed
+            .clone()
+            .find(|change| change.0 == place)
+            .or(changed.clone().next());
+        let (place, record) = fault
+            .and_then(|(place, _, _, revision)| Some((*place, &revision.as_ref()?.record)))
+            .context("something was to be published")?;
+        let refusal = Refusal {
+            time: now_millis(),
+            origin: record.origin.clone(),
+            stage: Stage::Checked,
+            mistake,
+            hash: Some(record.hash),
+        };
+        self.note_refusal(turn, place, refusal.clone())?;
+        self.audience.settle(&self.snapshot());
+        Ok((place, Box::new(refusal)))
+    }
+
+    /// Shows what is on disk by now, and tells of it.
+    fn publish(
+        &self,
+        turn: &MutexGuard<'_, ()>,
+        changes: Vec<Change<'_>>,
+        next: Option<Arc<Snapshot>>,
+    ) -> Vec<u64> {
+        if let Some(next) = &next {
+            self.shown.store(Arc::clone(next));
+            self.audience.settle(next);
         }
         let mut numbers = Vec::new();
         for (_, dataset, memory, revision) in &changes {
@@ -428,39 +479,17 @@ impl Publisher {
                     .announce(Happening::DataPinned { dataset, pinned });
             }
         }
-        if !published.is_empty() {
-            self.tell_subscribers(&snapshot, &published);
+        for (place, _, _, revision) in &changes {
+            if let Some(revision) = revision {
+                let readers = self.audience.serving(*place);
+                self.herald
+                    .published(*place, revision.record.number, &readers);
+            }
+        }
+        if next.is_some() {
+            self.look_again(changes.iter().map(|change| change.0));
         }
         numbers
-    }
-
-    fn tell_subscribers(&self, snapshot: &Arc<Snapshot>, published: &[&Change<'_>]) {
-        let subscribers = self.subscribers.read();
-        if subscribers.is_empty() {
-            return;
-        }
-        let names: Vec<&str> = published
-            .iter()
-            .map(|(_, dataset, _, _)| dataset.name.as_str())
-            .collect();
-        let failures: Vec<String> = subscribers
-            .iter()
-            .filter_map(|subscriber| subscriber.published(snapshot, &names).err())
-            .collect();
-        for (_, dataset, _, revision) in published {
-            let Some(revision) = revision else { continue };
-            let revision = revision.record.number;
-            dataset.facts.lock().applied = Some(Applied {
-                revision,
-                time: now_millis(),
-                failures: failures.clone(),
-            });
-            self.announcer.announce(Happening::DataApplied {
-                dataset: dataset.name.clone(),
-                revision,
-                failures: failures.clone(),
-            });
-        }
     }
 
     fn note_refusal(

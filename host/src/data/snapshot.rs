@@ -5,7 +5,13 @@
 
 use super::revision::Revision;
 use arc_swap::{ArcSwap, Guard};
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// One revision of every dataset.
 #[derive(Debug, Clone)]
@@ -58,11 +64,51 @@ impl Snapshot {
     }
 }
 
+/// The snapshot that is shown, of one host. One pointer: whoever loads it sees all of a change set, or nothing.
+pub(crate) struct Shown {
+    now: ArcSwap<Snapshot>,
+    id: u64,
+}
+
+/// A number that nothing else in this process has been given by this: threads keep what they see by it, of all hosts.
+pub(super) fn next_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+impl Shown {
+    /// This is shown.
+    pub(super) fn new(first: Snapshot) -> Shown {
+        Shown {
+            now: ArcSwap::from_pointee(first),
+            id: next_id(),
+        }
+    }
+
+    /// Its number.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.now.load()
+    }
+
+    pub(super) fn load_full(&self) -> Arc<Snapshot> {
+        self.now.load_full()
+    }
+
+    /// Shows this from now on.
+    pub(super) fn store(&self, next: Arc<Snapshot>) {
+        self.now.store(next);
+    }
+}
+
 /// A look at the present snapshot: cheaper than taking it, and meant to be short.
 pub struct View(Guard<Arc<Snapshot>>);
 
 impl View {
-    pub(super) fn of(shown: &ArcSwap<Snapshot>) -> Self {
+    pub(super) fn of(shown: &Shown) -> Self {
         View(shown.load())
     }
 }

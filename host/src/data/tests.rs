@@ -1,25 +1,20 @@
 //! What publisher and ledger promise, whatever comes in whatever order.
 
-use super::{
-    ledger::Ledger,
-    publisher::{Check, Decision, Publisher, Subscriber},
-    *,
-};
-use parking_lot::Mutex;
+use super::{ledger::Ledger, publisher::Decision, *};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use tempfile::TempDir;
 
 const KEEP: usize = 4;
 
-struct Ground {
+pub(super) struct Ground {
     folder: TempDir,
     declared: BTreeMap<String, DatasetConfig>,
-    announcer: Arc<Announcer>,
+    pub(super) announcer: Arc<Announcer>,
 }
 
 impl Ground {
-    fn new(datasets: &[&str]) -> Self {
+    pub(super) fn new(datasets: &[&str]) -> Self {
         let config = DatasetConfig {
             keep: KEEP,
             max_bytes: 1_000,
@@ -35,7 +30,7 @@ impl Ground {
         }
     }
 
-    fn open(&self) -> Publisher {
+    pub(super) fn open(&self) -> Publisher {
         let ledger = Ledger::open(&self.folder.path().join("data.redb")).expect("it opens");
         let announcer = Arc::clone(&self.announcer);
         Publisher::open(&self.declared, ledger, announcer).expect("it opens")
@@ -50,19 +45,23 @@ fn from_source(cursor: Option<&str>) -> Origin {
     }
 }
 
-fn bring(publisher: &Publisher, content: &str) -> Decision {
+pub(super) fn bring(publisher: &Publisher, content: &str) -> Decision {
     let content = content.as_bytes().to_vec();
     let brought = publisher.bring(0, content, Format::Json, from_source(None));
     brought.expect("the ledger works")
 }
 
-fn put(publisher: &Publisher, contents: &[(usize, &str)]) -> Result<Vec<u64>, String> {
+pub(super) fn put(publisher: &Publisher, contents: &[(usize, &str)]) -> Result<Vec<u64>, String> {
     let contents = contents
         .iter()
-        .map(|(place, content)| (*place, content.as_bytes().to_vec(), Format::Json))
+        .map(|(place, content)| {
+            let content = content.as_bytes().to_vec();
+            Wanted::new(*place, content, Format::Json, Origin::operator("a test"))
+        })
         .collect();
-    let origin = Origin::operator("a test");
-    let put = publisher.put(contents, &origin).expect("the ledger works");
+    let put = publisher
+        .change(contents, &Cast::default())
+        .expect("the ledger works");
     put.map_err(|(place, refusal)| format!("{place}: {}", refusal.mistake))
 }
 
@@ -72,11 +71,12 @@ fn back(publisher: &Publisher, to: u64, pinned: bool) -> u64 {
         .revision("a", to)
         .expect("the ledger works");
     let kept = kept.expect("it is kept");
-    let back = publisher.roll_back(0, kept, "a test", pinned);
-    back.expect("the ledger works").expect("it is valid")
+    let wanted = vec![Wanted::back(0, kept, "a test", pinned)];
+    let back = publisher.change(wanted, &Cast::default());
+    back.expect("the ledger works").expect("it is valid")[0]
 }
 
-fn held(publisher: &Publisher, place: usize) -> String {
+pub(super) fn held(publisher: &Publisher, place: usize) -> String {
     let held = publisher.held(place);
     held.map_or_else(String::new, |held| {
         String::from_utf8_lossy(&held.content).into_owned()
@@ -223,63 +223,6 @@ fn a_pin_holds_against_the_source_until_it_is_lifted() {
     assert_eq!(back(&publisher, 3, false), 3, "nothing else changes");
     assert_eq!(rung.try_recv(), Ok(()), "the source is asked for its truth");
     assert_eq!(bring(&publisher, "3"), Decision::Published(4));
-}
-
-struct NoOdd;
-
-impl Check for NoOdd {
-    fn check(&self, dataset: &str, candidate: &Revision) -> Result<(), String> {
-        let number = candidate.parsed.as_ref().and_then(|parsed| parsed.as_u64());
-        match number {
-            Some(number) if number % 2 == 1 => Err(format!("{dataset} has the odd {number}")),
-            _ => Ok(()),
-        }
-    }
-}
-
-#[test]
-fn a_check_refuses_before_anything_is_published_and_numbers_are_not_used_again() {
-    let publisher = Ground::new(&["a", "b"]).open();
-    publisher.check_with(Arc::new(NoOdd));
-    assert_eq!(bring(&publisher, "2"), Decision::Published(1));
-    let Decision::Refused(refusal) = bring(&publisher, "3") else {
-        panic!("it is refused");
-    };
-    assert_eq!(refusal.stage, Stage::Checked);
-    assert_eq!(refusal.mistake.reason, "a has the odd 3");
-    assert_eq!(bring(&publisher, "4"), Decision::Published(3));
-    assert!(put(&publisher, &[(0, "6"), (1, "1")]).is_err());
-    assert_eq!(
-        (held(&publisher, 0), held(&publisher, 1)),
-        ("4".into(), String::new())
-    );
-}
-
-struct Told(Mutex<Vec<(u64, Vec<String>)>>);
-
-impl Subscriber for Told {
-    fn published(&self, snapshot: &Arc<Snapshot>, datasets: &[&str]) -> Result<(), String> {
-        let names = datasets.iter().map(|name| (*name).to_owned()).collect();
-        self.0.lock().push((snapshot.number, names));
-        Err("no use".to_owned())
-    }
-}
-
-#[test]
-fn subscribers_are_told_once_a_step_and_their_failures_are_shown() {
-    let publisher = Ground::new(&["a", "b"]).open();
-    let told = Arc::new(Told(Mutex::default()));
-    publisher.subscribe(Arc::clone(&told) as Arc<dyn Subscriber>);
-    put(&publisher, &[(0, "1"), (1, "1")]).expect("they are valid");
-    put(&publisher, &[(0, "1"), (1, "2")]).expect("they are valid");
-    let both = vec!["a".to_owned(), "b".to_owned()];
-    assert_eq!(*told.0.lock(), [(1, both), (2, vec!["b".to_owned()])]);
-    let applied = publisher.status(1).and_then(|status| status.applied);
-    let applied = applied.expect("it was told");
-    assert_eq!(
-        (applied.revision, applied.failures),
-        (2, vec!["no use".to_owned()])
-    );
 }
 
 #[test]

@@ -5,6 +5,11 @@ use crate::core::Core;
 use plugin_api::contract::{JobControlBox, JobObject, JobObject_TO};
 use std::sync::mpsc;
 
+fn desk(host: Weak<dyn Switchboard>) -> Arc<Desk> {
+    let mark = crate::slot::Slot::new("test").gate.mark();
+    Desk::new(host, Arc::from("test"), 1, mark, None)
+}
+
 struct Rings(mpsc::Sender<()>);
 
 impl JobObject for Rings {
@@ -16,7 +21,7 @@ impl JobObject for Rings {
 
 #[test]
 fn a_job_may_have_any_name() {
-    let desk = Desk::new(Weak::<Core>::new(), Arc::from("test"), 1);
+    let desk = desk(Weak::<Core>::new());
     desk.open();
     let (sender, rung) = mpsc::channel();
     let job = JobObject_TO::from_value(Rings(sender), TD_Opaque);
@@ -27,7 +32,7 @@ fn a_job_may_have_any_name() {
 
 #[test]
 fn a_candidate_may_order_as_many_jobs_as_may_run() {
-    let desk = Desk::new(Weak::<Core>::new(), Arc::from("test"), 1);
+    let desk = desk(Weak::<Core>::new());
     let (sender, rung) = mpsc::channel();
     let spawn = || {
         let job = JobObject_TO::from_value(Rings(sender.clone()), TD_Opaque);
@@ -85,6 +90,7 @@ impl Switchboard for Keeps {
         _method: String,
         _arguments: Vec<u8>,
         _within: Within,
+        _: Scope,
     ) -> Calling {
         Box::pin(std::future::pending())
     }
@@ -100,7 +106,7 @@ fn a_timer_that_is_slower_than_its_period_has_one_call_at_a_time() {
         called,
     });
     let switchboard: Arc<dyn Switchboard> = Arc::clone(&host) as Arc<dyn Switchboard>;
-    let desk = Desk::new(Arc::downgrade(&switchboard), Arc::from("test"), 1);
+    let desk = desk(Arc::downgrade(&switchboard));
     desk.open();
     for method in ["slow", "quick"] {
         let answer = desk.services().timer(

@@ -441,6 +441,14 @@ impl Remains {
         }
     }
 
+    /// What holds it but for data that it has parsed, in words.
+    pub(crate) fn held_by(&self) -> Option<String> {
+        match self {
+            Remains::Library(library) => library.held_by().as_ref().map(in_words),
+            Remains::Pinned(_) => None,
+        }
+    }
+
     /// Tries to take it out of memory.
     ///
     /// # Errors
@@ -462,6 +470,10 @@ impl Remains {
             Ok(Closing::Held(library, hold)) => {
                 Err((Some(Remains::Library(library)), in_words(&hold)))
             }
+            Ok(Closing::Used(library)) => Err((
+                Some(Remains::Library(library)),
+                "data that it has parsed is still held".to_owned(),
+            )),
             Ok(Closing::Pinned(pinned)) => Err((
                 Some(Remains::Pinned(pinned)),
                 "closed, and mapped all the same: something in the process pins it (a thread pool it left behind, \

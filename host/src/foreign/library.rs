@@ -7,6 +7,7 @@
 use super::{
     interpose::{Hold, Range},
     mapping,
+    parsed::{Parser, Uses},
 };
 use abi_stable::{
     StableAbi,
@@ -30,6 +31,8 @@ pub(crate) struct Library {
     module: PluginModuleRef,
     range: Arc<Range>,
     staged: PathBuf,
+    /// What is made of it beside its object.
+    uses: Uses,
 }
 
 /// What became of an attempt to close a library.
@@ -38,6 +41,8 @@ pub(crate) enum Closing {
     Unmapped,
     /// Something holds it; it can be tried again.
     Held(Library, Hold),
+    /// It parses data, or data that it has parsed is there; it can be tried again.
+    Used(Library),
     /// It was closed, and its code is mapped all the same: something outside of the host's sight pins it.
     Pinned(Pinned),
 }
@@ -67,6 +72,7 @@ impl Library {
                 module,
                 range,
                 staged: staged.to_owned(),
+                uses: Uses::none(),
             }),
             Err(error) => {
                 // Nothing of it was called but constructors. If they left something, it stays mapped, unused: dropping the
@@ -85,9 +91,19 @@ impl Library {
         self.module
     }
 
+    /// What parses data with it.
+    pub(crate) fn parser(&self) -> Parser {
+        Parser::new(self.module, self.uses.another())
+    }
+
     /// Says that nothing of it runs any more but destructors of thread-locals.
     pub(crate) fn vacate(&self) {
         self.range.vacate();
+    }
+
+    /// What still holds it but for data that it has parsed; with nothing, no code of its will look at that any more.
+    pub(crate) fn held_by(&self) -> Option<Hold> {
+        self.range.settle().err()
     }
 
     /// The threads it started that are alive.
@@ -99,8 +115,11 @@ impl Library {
     ///
     /// # Safety
     /// Nothing made by the library's code is left but what the C library holds, and none of its code runs: its object is
-    /// retired and dropped, its jobs have ended, and no call is inside.
-    pub(crate) unsafe fn close(self) -> Result<Closing> {
+    /// retired and dropped, its jobs have ended, and no call is inside. Parsed data is looked for here.
+    pub(crate) unsafe fn close(mut self) -> Result<Closing> {
+        if !self.uses.are_over() {
+            return Ok(Closing::Used(self));
+        }
         if let Err(hold) = self.range.settle() {
             return Ok(Closing::Held(self, hold));
         }

@@ -66,6 +66,8 @@ mod lease;
 mod owned;
 mod passing;
 mod pin;
+#[expect(unsafe_code, reason = "looks at a pin that its caller keeps")]
+mod stay;
 mod sync;
 mod tally;
 #[cfg(all(test, not(modelled)))]
@@ -78,6 +80,8 @@ use owned::{HeldBack, Register};
 pub(crate) use owned::{Owned, Within, is_inside_any};
 pub(crate) use pin::Inside;
 use pin::{Pin, Pins};
+#[cfg_attr(modelled, expect(unused_imports, reason = "models have no data"))]
+pub(crate) use stay::{Brief, Mark, Stay};
 use std::{
     cell::Cell,
     marker::PhantomData,

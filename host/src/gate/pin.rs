@@ -110,6 +110,11 @@ impl Pin {
         })
     }
 
+    /// What keeps it.
+    pub(super) fn this(&self) -> Option<Arc<Pin>> {
+        self.this.upgrade()
+    }
+
     pub(super) fn is_inside(&self) -> bool {
         // In this order: were it the other way round, a lease between the loads would look like one that lasts.
         let exited = self.exited.load(Ordering::Acquire);

@@ -35,6 +35,14 @@ pub(crate) fn standing(dataset: &DatasetStatus, output: &Output) -> String {
         Some(held) => format!("revision {} from {}", held.number, held.origin),
         None => output.paint(Colour::Red, "nothing yet"),
     };
+    let readers = dataset.readers.iter();
+    let readers: Vec<String> = readers
+        .map(|reader| format!("{} {}", reader.plugin, reader.version))
+        .collect();
+    let held = match readers.as_slice() {
+        [] => held,
+        readers => format!("{held}, read by {}", readers.join(", ")),
+    };
     let remarks = remarks(dataset);
     if remarks.is_empty() {
         return held;

@@ -118,6 +118,14 @@ fn generation(serving: &GenerationStatus, output: &Output, lines: &mut Vec<Strin
         let text = "a `&mut self` method panicked half-way: the state may be inconsistent";
         lines.push(labelled("tainted", &output.paint(Colour::Red, text)));
     }
+    if !serving.reads.is_empty() {
+        let reads = serving.reads.iter().map(|read| match read.revision {
+            Some(revision) => format!("{} revision {revision}", read.dataset),
+            None => format!("{}, which it has not", read.dataset),
+        });
+        let reads: Vec<String> = reads.collect();
+        lines.push(labelled("reads", &reads.join(", ")));
+    }
     if serving.jobs + serving.timers + serving.threads > 0 {
         let text = format!(
             "jobs: {}, timers: {}, threads of its own: {}",

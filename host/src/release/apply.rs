@@ -5,55 +5,25 @@
 use super::{
     ArtifactOf, ContentOf, DatasetMove, PluginMove, Release, ReleaseError, ReleaseOutcome,
     ReleaseRecord, ReleaseReport, back,
+    plan::{Change, Content, Part, Plan},
 };
 use crate::{
     announce::now_millis,
-    artifact::Digest,
     core::Core,
-    data::{DatasetChange, Format, Origin},
+    data::{DatasetChange, Origin, Wanted},
     event::Happening,
     generation::Generation,
     host::{Host, absolute},
     journal::LastGood,
-    journey::{self, Begun, HalfWay},
     recovery,
-    report::{SwapReport, Trigger},
-    slot::Slot,
+    report::Trigger,
     steps::watch::{self, NotStaged, Staged},
 };
 use anyhow::{Context, Result, anyhow, ensure};
-use std::{fs::File, io::Read, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::Arc, time::Duration};
 
 /// How long a release waits for the one before.
 const ONE_AT_A_TIME: Duration = Duration::from_secs(30);
-
-/// A plugin of a release, with what is to become of it.
-struct Part {
-    slot: Arc<Slot>,
-    change: Change,
-}
-
-enum Change {
-    /// This artifact takes over.
-    To(Box<Staged>, Trigger),
-    /// It goes out of service.
-    Gone,
-}
-
-/// A dataset of a release, with its content.
-pub(super) struct Content {
-    place: usize,
-    dataset: String,
-    bytes: Vec<u8>,
-    format: Format,
-}
-
-/// A plugin of a release whose journey can only fail for its callers, its state or its platform now.
-enum Proven<'a> {
-    Unchanged(Box<SwapReport>),
-    Candidate(Box<HalfWay<'a>>),
-    Leaving(&'a Slot),
-}
 
 /// Applies a release; `rolls_back` names another one that it goes back from.
 pub(super) fn apply(
@@ -65,9 +35,9 @@ pub(super) fn apply(
     let core = host.core();
     let of_all = |cause| ReleaseError::new("all of it", cause);
     if crate::gate::is_inside_any() {
-        let cause =
-            anyhow!("a plugin's call cannot ask for a release, which would wait for the call");
-        return Err(of_all(cause));
+        return Err(of_all(anyhow!(
+            "a plugin's call cannot ask for a release, which would wait for the call"
+        )));
     }
     let Some(_one_at_a_time) = core.releasing.try_lock_for(ONE_AT_A_TIME) else {
         let limit = humantime::format_duration(ONE_AT_A_TIME);
@@ -91,7 +61,6 @@ pub(super) fn apply(
 }
 
 fn tell(core: &Core, record: &ReleaseRecord, error: Option<&ReleaseError>) {
-    let release = Some(record.number).filter(|number| *number > 0);
     core.announcer.announce(match error {
         None => Happening::Released {
             release: record.number,
@@ -101,7 +70,7 @@ fn tell(core: &Core, record: &ReleaseRecord, error: Option<&ReleaseError>) {
             data: record.data.iter().map(|it| it.dataset.clone()).collect(),
         },
         Some(error) => Happening::ReleaseFailed {
-            release,
+            release: Some(record.number).filter(|number| *number > 0),
             name: record.name.clone(),
             reason: error.story(),
             left: error.left.clone(),
@@ -115,50 +84,40 @@ fn travel(
     record: &mut ReleaseRecord,
 ) -> Result<ReleaseReport, ReleaseError> {
     let core = host.core();
-    let contents = contents(host, release.data)?;
-    let parts = parts(host, release.plugins)?;
-    record.plugins = parts.iter().map(before).collect();
-    record.data = contents
+    let plan = Plan {
+        contents: contents(host, release.data, &record.who)?,
+        parts: parts(host, release.plugins)?,
+    };
+    record.plugins = plan.parts.iter().map(plugin_before).collect();
+    record.data = plan
+        .contents
         .iter()
-        .map(|content| DatasetMove {
-            dataset: content.dataset.clone(),
-            before: core
-                .data
-                .publisher()
-                .held(content.place)
-                .map(|held| held.record.number),
-            hash: Digest::of(&content.bytes),
-            revision: None,
-        })
+        .map(|content| dataset_before(core, content))
         .collect();
-    let slots: Vec<Arc<Slot>> = parts.iter().map(|part| Arc::clone(&part.slot)).collect();
-    let proven = prove(core, &slots, parts)?;
     let written = core.store.begin_release(record.clone());
     record.number = written.map_err(|cause| {
-        ReleaseError::new("all of it", cause.context("writing it to the journal"))
+        let cause = cause.context("writing it to the journal");
+        ReleaseError::new("all of it", cause)
     })?;
-    let done = go(core, contents, proven, record);
-    match done {
-        Ok(report) => {
-            record.outcome = ReleaseOutcome::Applied;
-            finish(core, record);
-            Ok(report)
-        }
-        Err(mut error) => {
-            error.left = back::put_back(core, record);
-            let reason = error.story();
-            record.outcome = if error.left.is_empty() {
-                ReleaseOutcome::PutBack { reason }
-            } else {
-                ReleaseOutcome::NotPutBack {
-                    reason,
-                    left: error.left.clone(),
-                }
-            };
-            finish(core, record);
-            Err(error)
-        }
+    let gone = go(core, plan, record);
+    if gone.is_ok() {
+        record.outcome = ReleaseOutcome::Applied;
     }
+    let gone = gone.map_err(|mut error| {
+        error.left = back::put_back(core, record);
+        let reason = error.story();
+        record.outcome = if error.left.is_empty() {
+            ReleaseOutcome::PutBack { reason }
+        } else {
+            ReleaseOutcome::NotPutBack {
+                reason,
+                left: error.left.clone(),
+            }
+        };
+        error
+    });
+    finish(core, record);
+    gone
 }
 
 fn finish(core: &Core, record: &ReleaseRecord) {
@@ -171,99 +130,48 @@ fn finish(core: &Core, record: &ReleaseRecord) {
     }
 }
 
-/// Publishes and swaps.
+/// Proves, publishes and swaps.
 fn go(
     core: &Arc<Core>,
-    contents: Vec<Content>,
-    proven: Vec<Proven<'_>>,
+    mut plan: Plan,
     record: &mut ReleaseRecord,
 ) -> Result<ReleaseReport, ReleaseError> {
+    let origin = Origin::Release {
+        release: record.number,
+        who: record.who.clone(),
+    };
+    for content in &mut plan.contents {
+        content.wanted.come_from(origin.clone());
+    }
+    let slots = plan.slots();
+    let mut stage = plan.prove(core, &slots)?;
     let mut report = ReleaseReport {
         release: record.number,
         name: record.name.clone(),
         rolls_back: record.rolls_back,
         swaps: Vec::new(),
         unloads: Vec::new(),
-        changes: publish(core, contents, record)?,
+        changes: Vec::new(),
     };
-    for (proven, moved) in proven.into_iter().zip(&mut record.plugins) {
-        match proven {
-            Proven::Unchanged(swap) => report.swaps.push(*swap),
-            Proven::Candidate(half_way) => {
-                let swap = half_way.complete()?;
-                moved.generation = Some(swap.generation);
-                report.swaps.push(swap);
-            }
-            Proven::Leaving(slot) => {
-                let deadline = core.config.for_plugin(&slot.name).drain_deadline;
-                let slot = core.slot_for(&slot.name);
-                let unload = journey::retire(core, &slot, Trigger::Release, deadline)?;
-                report.unloads.push(unload);
-            }
-        }
-    }
-    Ok(report)
-}
-
-/// Publishes all contents in one step.
-fn publish(
-    core: &Core,
-    contents: Vec<Content>,
-    record: &mut ReleaseRecord,
-) -> Result<Vec<DatasetChange>, ReleaseError> {
-    if contents.is_empty() {
-        return Ok(Vec::new());
-    }
-    let origin = Origin::Release {
-        release: record.number,
-        who: record.who.clone(),
-    };
-    let placed = contents
-        .into_iter()
-        .map(|content| (content.place, content.bytes, content.format))
-        .collect();
-    let publisher = core.data.publisher();
-    let decided = publisher
-        .put(placed, &origin)
-        .map_err(|cause| ReleaseError::new("its data", cause))?;
-    let numbers = decided.map_err(|(place, refusal)| {
-        let dataset = publisher.datasets().get(place);
-        let name = dataset.map_or("", |dataset| &dataset.name);
-        ReleaseError::new(format!("data \"{name}\""), anyhow!("{}", refusal.mistake))
-    })?;
-    let mut changes = Vec::new();
-    for (moved, revision) in record.data.iter_mut().zip(numbers) {
+    for (moved, revision) in record.data.iter_mut().zip(stage.publish(core)?) {
         moved.revision = Some(revision);
-        changes.push(DatasetChange {
+        report.changes.push(DatasetChange {
             dataset: moved.dataset.clone(),
             revision,
             changed: moved.before != Some(revision),
         });
     }
-    Ok(changes)
-}
-
-/// Takes every plugin as far as its candidate.
-fn prove<'a>(
-    core: &'a Arc<Core>,
-    slots: &'a [Arc<Slot>],
-    parts: Vec<Part>,
-) -> Result<Vec<Proven<'a>>, ReleaseError> {
-    let mut proven = Vec::new();
-    for (slot, part) in slots.iter().zip(parts) {
-        proven.push(match part.change {
-            Change::Gone => Proven::Leaving(slot),
-            Change::To(staged, trigger) => match journey::begin(core, slot, *staged, trigger)? {
-                Begun::Unchanged(report) => Proven::Unchanged(report),
-                Begun::Candidate(half_way) => Proven::Candidate(half_way),
-            },
-        });
+    stage.swap(core, &mut report)?;
+    for moved in &mut record.plugins {
+        let mut swaps = report.swaps.iter();
+        let swap = swaps.find(|swap| swap.plugin == moved.plugin);
+        moved.generation = swap.map(|swap| swap.generation);
     }
-    Ok(proven)
+    Ok(report)
 }
 
 /// What is to become of a plugin, beside what serves now.
-fn before(part: &Part) -> PluginMove {
+fn plugin_before(part: &Part) -> PluginMove {
     let serving = part.slot.gate.tenant();
     let (version, digest) = match &part.change {
         Change::To(staged, _) => (Some(staged.manifest.version.clone()), Some(staged.digest)),
@@ -290,11 +198,18 @@ fn as_kept(generation: &Generation) -> LastGood {
     }
 }
 
+fn dataset_before(core: &Core, content: &Content) -> DatasetMove {
+    let held = core.data.publisher().held(content.wanted.place);
+    DatasetMove {
+        dataset: content.dataset.clone(),
+        before: held.map(|held| held.record.number),
+        hash: content.wanted.hash(),
+        revision: None,
+    }
+}
+
 /// The plugins, with their artifacts staged.
-fn parts(
-    host: &Host,
-    plugins: std::collections::BTreeMap<String, ArtifactOf>,
-) -> Result<Vec<Part>, ReleaseError> {
+fn parts(host: &Host, plugins: BTreeMap<String, ArtifactOf>) -> Result<Vec<Part>, ReleaseError> {
     plugins
         .into_iter()
         .map(|(plugin, wanted)| {
@@ -347,20 +262,21 @@ fn staged(core: &Core, file: &Path) -> Result<Staged> {
 /// The datasets, with their contents.
 fn contents(
     host: &Host,
-    data: std::collections::BTreeMap<String, ContentOf>,
+    data: BTreeMap<String, ContentOf>,
+    who: &str,
 ) -> Result<Vec<Content>, ReleaseError> {
     data.into_iter()
         .map(|(dataset, wanted)| {
-            content(host, &dataset, wanted)
+            content(host, &dataset, wanted, who)
                 .map_err(|cause| ReleaseError::new(format!("data \"{dataset}\""), cause))
         })
         .collect()
 }
 
-fn content(host: &Host, dataset: &str, wanted: ContentOf) -> Result<Content> {
+fn content(host: &Host, dataset: &str, wanted: ContentOf, who: &str) -> Result<Content> {
     let publisher = host.core().data.publisher();
-    let place = publisher.place(dataset);
-    let place = place
+    let place = publisher
+        .place(dataset)
         .with_context(|| format!("it is not declared; write [data.{dataset}] in host.toml"))?;
     let config = publisher.datasets().get(place).map(|it| &it.config);
     let (bytes, format) = match wanted {
@@ -375,11 +291,10 @@ fn content(host: &Host, dataset: &str, wanted: ContentOf) -> Result<Content> {
         }
     };
     let own = config.map(|config| config.format);
+    let format = format.or(own).context("it is gone")?;
     Ok(Content {
-        place,
         dataset: dataset.to_owned(),
-        bytes,
-        format: format.or(own).context("it is gone")?,
+        wanted: Wanted::new(place, bytes, format, Origin::operator(who)),
     })
 }
 

@@ -2,11 +2,13 @@
 
 use super::{
     ArtifactOf, ContentOf, DatasetMove, PluginMove, Release, ReleaseError, ReleaseOutcome,
-    ReleaseRecord, ReleaseReport, apply, face::stands,
+    ReleaseRecord, ReleaseReport, apply,
+    face::stands,
+    plan::{Change, Content, Part, Plan},
 };
 use crate::{
     core::Core,
-    data::Origin,
+    data::{Cast, Origin, Wanted},
     event::Happening,
     host::{Host, RollbackTarget},
     journal::{LastGood, Memory},
@@ -69,54 +71,90 @@ fn to_roll_back(host: &Host, number: Option<u64>) -> Result<ReleaseRecord> {
     }
 }
 
-/// Puts everything back that a release has done so far, the last first. Gives what is left as the release had made it.
+/// Puts everything back that a release has done so far. Gives what is left as the release had made it.
+///
+/// All of it goes back in one go, as it came: what served before may fit only the data of before, and the other way round.
+/// Where that fails, each part is tried by itself.
 pub(super) fn put_back(core: &Arc<Core>, record: &ReleaseRecord) -> Vec<String> {
+    let Err(error) = put_all_back(core, record) else {
+        return Vec::new();
+    };
+    tracing::warn!(
+        release = record.number,
+        "it cannot be put back in one go: {error:#}"
+    );
     let mut left = Vec::new();
     for moved in record.plugins.iter().rev() {
         if let Err(error) = put_plugin_back(core, moved) {
             left.push(format!("plugin \"{}\": {error:#}", moved.plugin));
         }
     }
-    for moved in &record.data {
-        if let Err(error) = put_dataset_back(core, record.number, moved) {
-            left.push(format!("data \"{}\": {error:#}", moved.dataset));
-        }
-    }
+    left.extend(put_data_back(core, record));
     left
 }
 
-fn put_plugin_back(core: &Arc<Core>, moved: &PluginMove) -> Result<()> {
-    let Some(slot) = core.slot(&moved.plugin) else {
-        return Ok(());
-    };
-    let serving = slot.gate.tenant().map(|generation| generation.life.digest);
-    match &moved.before {
-        Some(before) if serving == Some(before.digest) => Ok(()),
-        Some(before) => {
-            let staged = recovery::stage_kept(core, before)?;
-            journey::swap(core, &slot, staged, Trigger::Rollback)?;
-            Ok(())
-        }
-        None if serving.is_none() => Ok(()),
-        None => {
-            let deadline = core.config.for_plugin(&moved.plugin).drain_deadline;
-            journey::retire(core, &slot, Trigger::Unload, deadline)?;
-            Ok(())
+fn put_all_back(core: &Arc<Core>, record: &ReleaseRecord) -> Result<()> {
+    let mut plan = Plan::default();
+    for moved in record.plugins.iter().rev() {
+        plan.parts.extend(part_before(core, moved)?);
+    }
+    for moved in &record.data {
+        if let Some(wanted) = content_before(core, record.number, moved)? {
+            let dataset = moved.dataset.clone();
+            plan.contents.push(Content { dataset, wanted });
         }
     }
+    let slots = plan.slots();
+    let mut stage = plan.prove(core, &slots)?;
+    stage.publish(core)?;
+    stage.swap(core, &mut ReleaseReport::default())?;
+    Ok(())
 }
 
-/// Puts a dataset back, if it still holds what the release has brought.
-fn put_dataset_back(core: &Core, release: u64, moved: &DatasetMove) -> Result<()> {
+/// What brings a plugin back to where it was; nothing where it is there.
+fn part_before(core: &Core, moved: &PluginMove) -> Result<Option<Part>> {
+    let Some(slot) = core.slot(&moved.plugin) else {
+        return Ok(None);
+    };
+    let serving = slot.gate.tenant().map(|generation| generation.life.digest);
+    let change = match &moved.before {
+        Some(before) if serving == Some(before.digest) => return Ok(None),
+        None if serving.is_none() => return Ok(None),
+        Some(before) => {
+            let staged = recovery::stage_kept(core, before)?;
+            Change::To(Box::new(staged), Trigger::Rollback)
+        }
+        None => Change::Gone,
+    };
+    Ok(Some(Part { slot, change }))
+}
+
+fn put_plugin_back(core: &Arc<Core>, moved: &PluginMove) -> Result<()> {
+    match part_before(core, moved)? {
+        None => {}
+        Some(Part {
+            slot,
+            change: Change::To(staged, trigger),
+        }) => drop(journey::swap(core, &slot, *staged, trigger)?),
+        Some(Part { slot, .. }) => {
+            let deadline = core.config.for_plugin(&moved.plugin).drain_deadline;
+            journey::retire(core, &slot, Trigger::Release, deadline)?;
+        }
+    }
+    Ok(())
+}
+
+/// What brings a dataset back to what it held; nothing where it does not hold what the release has brought.
+fn content_before(core: &Core, release: u64, moved: &DatasetMove) -> Result<Option<Wanted>> {
     let publisher = core.data.publisher();
     let Some(place) = publisher.place(&moved.dataset) else {
-        return Ok(());
+        return Ok(None);
     };
     let is_of_release = publisher.held(place).is_some_and(|held| {
         matches!(&held.record.origin, Origin::Release { release: number, .. } if *number == release)
     });
     if !is_of_release {
-        return Ok(());
+        return Ok(None);
     }
     let before = moved
         .before
@@ -124,10 +162,29 @@ fn put_dataset_back(core: &Core, release: u64, moved: &DatasetMove) -> Result<()
     let kept = publisher.ledger().revision(&moved.dataset, before)?;
     let kept = kept.with_context(|| format!("revision {before} is no longer kept"))?;
     let who = format!("release {release}, which was not applied");
-    match publisher.roll_back(place, kept, &who, false)? {
-        Ok(_) => Ok(()),
-        Err((_, refusal)) => Err(anyhow!("revision {before} is refused: {}", refusal.mistake)),
-    }
+    Ok(Some(Wanted::back(place, kept, &who, false)))
+}
+
+/// Puts each dataset back by itself. Gives what is left.
+fn put_data_back(core: &Core, record: &ReleaseRecord) -> Vec<String> {
+    let put = |moved: &DatasetMove| -> Result<()> {
+        let Some(wanted) = content_before(core, record.number, moved)? else {
+            return Ok(());
+        };
+        let changed = core
+            .data
+            .publisher()
+            .change(vec![wanted], &Cast::default())?;
+        changed
+            .map(drop)
+            .map_err(|(_, refusal)| anyhow!("what it held before is refused: {}", refusal.mistake))
+    };
+    let put = record.data.iter().map(|moved| (moved, put(moved)));
+    put.filter_map(|(moved, put)| {
+        let error = put.err()?;
+        Some(format!("data \"{}\": {error:#}", moved.dataset))
+    })
+    .collect()
 }
 
 /// Puts back what the end of the last process has cut off, before any plugin is brought back.
@@ -142,11 +199,7 @@ pub(crate) fn put_back_unfinished(core: &Arc<Core>) -> Result<()> {
                 left.push(format!("plugin \"{}\": {error:#}", moved.plugin));
             }
         }
-        for moved in &record.data {
-            if let Err(error) = put_dataset_back(core, record.number, moved) {
-                left.push(format!("data \"{}\": {error:#}", moved.dataset));
-            }
-        }
+        left.extend(put_data_back(core, &record));
         let number = record.number;
         let reason = "the host ended on its way".to_owned();
         let text = match left.as_slice() {

@@ -5,10 +5,11 @@
 
 use super::vet::Vetted;
 use crate::{
+    data::{Data, Snapshot, Title},
     desk::{Desk, Switchboard},
     foreign::tables::Tables,
     foreign::{
-        instance::{Candidate, PluginFault},
+        instance::{Candidate, PluginFault, Remains},
         library::Library,
     },
     generation::{Generation, Life},
@@ -36,7 +37,7 @@ pub(crate) struct Loaded {
 }
 
 /// What a load needs beside the artifact.
-pub(crate) struct Loading {
+pub(crate) struct Loading<'a> {
     /// The generation it becomes.
     pub(crate) number: u64,
     /// How long `new` may take.
@@ -47,16 +48,22 @@ pub(crate) struct Loading {
     pub(crate) host: Weak<dyn Switchboard>,
     /// Who takes it if it comes to nothing.
     pub(crate) sweeper: Arc<Sweeper>,
+    /// The data it may read.
+    pub(crate) data: &'a Data,
+    /// What is proposed to be shown of it when the candidate serves, if that is not what is shown now.
+    pub(crate) proposed: Option<&'a Arc<Snapshot>>,
 }
 
 /// Loads a vetted artifact.
-pub(crate) fn load(vetted: Vetted, loading: Loading) -> Result<Loaded> {
+pub(crate) fn load(vetted: Vetted, loading: Loading<'_>) -> Result<Loaded> {
     let Loading {
         number,
         limit,
         slot,
         host,
         sweeper,
+        data,
+        proposed,
     } = loading;
     let Vetted {
         mut staged,
@@ -70,10 +77,24 @@ pub(crate) fn load(vetted: Vetted, loading: Loading) -> Result<Loaded> {
         .copy
         .rename(&format!("{plugin}-{number}-{}.so", staged.digest.short()))?;
     let library = Library::open(staged.copy.path())?;
-    let desk = Desk::new(host, Arc::clone(&plugin), number);
+    let version: Arc<str> = Arc::from(staged.manifest.version.as_str());
+    let title = Title {
+        plugin: Arc::clone(&plugin),
+        version: Arc::clone(&version),
+        generation: number,
+        is_told: staged
+            .manifest
+            .methods
+            .iter()
+            .any(|m| m.name == "on_change"),
+    };
+    let mark = slot.gate.mark();
+    let parser = Arc::new(library.parser());
+    let reader = data.reader(&staged.manifest.reads, title, parser, mark, limit)?;
+    let desk = Desk::new(host, Arc::clone(&plugin), number, mark, reader.clone());
     let life = Life {
         number,
-        version: Arc::from(staged.manifest.version.as_str()),
+        version,
         manifest: staged.manifest,
         plugin,
         digest: staged.digest,
@@ -82,6 +103,13 @@ pub(crate) fn load(vetted: Vetted, loading: Loading) -> Result<Loaded> {
         tally: Arc::default(),
         copy: staged.copy,
     };
+    // Before its `new`, which may look at it.
+    if let Some(reader) = &reader
+        && let Err(reason) = data.enroll(reader, proposed)
+    {
+        sweeper.leave(Retired::remains(life, Remains::Library(library)));
+        return Err(reason);
+    }
     let hand = Hand::new(&life.plugin).context("starting a thread for the candidate")?;
     let services = life.desk.services();
     let ordered = Arc::clone(&life.desk);
@@ -207,8 +235,11 @@ impl Loaded {
     /// Makes it a generation, whose interfaces stay proposed until it serves.
     ///
     /// # Errors
-    /// The candidate is lost.
+    /// The candidate is lost, or cannot use data that was published since it was loaded.
     pub(crate) fn into_generation(mut self) -> Result<Ready> {
+        if let Some(reader) = self.life()?.desk.reader() {
+            reader.serve().map_err(|reason| anyhow!(reason))?;
+        }
         let (tables, proposal) = self.proposed.take().context("the candidate is lost")?;
         let (life, candidate) = self.body.take().context("the candidate is lost")?;
         Ok(Ready {

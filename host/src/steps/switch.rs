@@ -1,7 +1,7 @@
 //! Switch: lets the callers in to the successor.
 //!
 //! Takes a [`HandedOver`] slot, or in overlap mode a [`Loaded`] candidate. Gives a [`Switched`] slot: there is no way back
-//! but another journey. Cannot fail once the candidate is there. Callers who waited enter the successor.
+//! but another journey. Fails before that where data was published meanwhile that the candidate cannot use. Callers who waited enter the successor.
 
 use super::{
     hand_over::HandedOver,
@@ -37,6 +37,7 @@ pub(crate) fn switch(handed_over: HandedOver<'_>) -> Result<Switched> {
         successor.taint();
     }
     let retired = drained.closed.open_on(Some(Arc::clone(&successor)));
+    leaves(retired.as_ref());
     successor.life.desk.open();
     Ok(Switched {
         successor,
@@ -54,6 +55,7 @@ pub(crate) fn replace(loaded: Loaded, slot: &Slot) -> Result<Switched> {
         proposal: _until_it_serves,
     } = ready(loaded)?;
     let retired = slot.gate.replace(Some(Arc::clone(&successor)));
+    leaves(retired.as_ref());
     successor.life.desk.open();
     Ok(Switched {
         successor,
@@ -61,6 +63,14 @@ pub(crate) fn replace(loaded: Loaded, slot: &Slot) -> Result<Switched> {
         state: None,
         remarks,
     })
+}
+
+/// What is on its way out is not asked any more what data may be published.
+fn leaves(retired: Option<&Leaving<Generation>>) {
+    let reader = retired.and_then(|retired| retired.tenant().life.desk.reader());
+    if let Some(reader) = reader {
+        reader.leave();
+    }
 }
 
 fn ready(loaded: Loaded) -> Result<Ready> {

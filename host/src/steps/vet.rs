@@ -3,15 +3,18 @@
 //! Takes a [`Staged`] copy. Gives it [`Vetted`]. Fails when the verdict is anything but sound. Callers notice nothing.
 //!
 //! A verdict that depends on the artifact alone is kept by digest and host build; one that depends on the moment is not.
+//! So an artifact that reads hot data is always examined, with what its datasets hold now.
 
 use super::watch::Staged;
 use crate::{
     child::{self, Examined},
+    data::Revision,
+    examiner::Supply,
     report::Verdict,
     store::Store,
 };
 use anyhow::{Context, Result, anyhow};
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// How often a platform's failure to run the examiner is tried again.
 const TRIES: u32 = 3;
@@ -34,6 +37,8 @@ pub(crate) struct Examination<'a> {
     pub(crate) host_build: &'a str,
     /// Where verdicts are kept; `None` examines afresh and keeps nothing.
     pub(crate) store: Option<&'a Store>,
+    /// What the datasets hold that it reads, in the order of its manifest; `None` where no host is at hand.
+    pub(crate) data: Option<&'a [Arc<Revision>]>,
 }
 
 /// Vets a staged copy.
@@ -50,13 +55,15 @@ pub(crate) fn vet(staged: Staged, examination: &Examination<'_>) -> Result<Vette
 
 /// The verdict on a staged copy: the kept one, or that of the examiner.
 pub(crate) fn verdict(staged: &Staged, examination: &Examination<'_>) -> Result<Verdict> {
-    if let Some(store) = examination.store
+    let store = examination.store;
+    let store = store.filter(|_| staged.manifest.reads.is_empty());
+    if let Some(store) = store
         && let Some(kept) = store.verdict(staged.staged_digest, examination.host_build)?
     {
         return Ok(kept);
     }
     let Examined { verdict, lasting } = examine(staged, examination)?;
-    if let Some(store) = examination.store.filter(|_| lasting) {
+    if let Some(store) = store.filter(|_| lasting) {
         store
             .keep_verdict(staged.staged_digest, examination.host_build, &verdict)
             .context("keeping the verdict")?;
@@ -67,7 +74,14 @@ pub(crate) fn verdict(staged: &Staged, examination: &Examination<'_>) -> Result<
 fn examine(staged: &Staged, examination: &Examination<'_>) -> Result<Examined> {
     let mut tries = 1;
     loop {
-        match child::examine(examination.examiner, staged.copy.path(), examination.limit) {
+        let reads = &staged.manifest.reads;
+        let data = (!reads.is_empty()).then(|| Supply::new(reads, examination.data));
+        match child::examine(
+            examination.examiner,
+            staged.copy.path(),
+            examination.limit,
+            data,
+        ) {
             Err(error) if tries < TRIES => {
                 tracing::warn!(
                     tries,

@@ -32,7 +32,14 @@ impl Switchboard for Host {
         &self.clock
     }
 
-    fn call_async(self: Arc<Self>, _: String, _: String, _: Vec<u8>, _: Within) -> Calling {
+    fn call_async(
+        self: Arc<Self>,
+        _: String,
+        _: String,
+        _: Vec<u8>,
+        _: Within,
+        _: Scope,
+    ) -> Calling {
         let promised = self.calls.lock().pop_front().expect("a call is expected");
         Box::pin(async { promised.await.expect("the promise is kept") })
     }
@@ -63,7 +70,12 @@ impl Scene {
             calls: Mutex::default(),
         });
         let shared: Arc<dyn Switchboard> = Arc::clone(&host) as Arc<dyn Switchboard>;
-        let task = Task::new(Arc::downgrade(&shared), clock, Within::default());
+        let task = Task::new(
+            Arc::downgrade(&shared),
+            clock,
+            Within::default(),
+            Scope::default(),
+        );
         let (ring, rung) = mpsc::channel();
         task.set_poller(&Waker::from(Arc::new(Bell(ring))));
         Scene {

@@ -127,7 +127,7 @@ fn refuse_serde(derive: &Attribute, attribute: &str) -> Result<()> {
 
 /// The item with serde's derives.
 pub(crate) fn derive(item: &Item) -> TokenStream {
-    let asked = ask(item);
+    let asked = ask(item, &quote!(field));
     quote! {
         #asked
 
@@ -137,10 +137,10 @@ pub(crate) fn derive(item: &Item) -> TokenStream {
     }
 }
 
-/// Asks of each field's type whether it is data, for a short answer when it is not.
+/// Asks of each field's type whether it is data, by the `question` of that name, for a short answer when it is not.
 ///
 /// Fields with a serde attribute of their own may be anything, and types with parameters are left to serde.
-fn ask(item: &Item) -> TokenStream {
+pub(crate) fn ask(item: &Item, question: &TokenStream) -> TokenStream {
     let (generics, fields): (&Generics, Vec<&Field>) = match item {
         Item::Struct(item) => (&item.generics, item.fields.iter().collect()),
         Item::Enum(item) => (
@@ -166,7 +166,7 @@ fn ask(item: &Item) -> TokenStream {
         .map(|field| {
             let r#type = &field.ty;
             let span = Span::call_site().located_at(r#type.span());
-            quote_spanned!(span=> const _: () = ::plugin_api::__private::field::<#r#type>();)
+            quote_spanned!(span=> const _: () = ::plugin_api::__private::#question::<#r#type>();)
         })
         .collect()
 }

@@ -5,6 +5,7 @@
 
 mod crossing;
 mod data;
+mod dataset;
 mod interface;
 mod json;
 mod plugin;
@@ -36,6 +37,45 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn data(arguments: TokenStream, item: TokenStream) -> TokenStream {
     data::expand(arguments.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Makes a struct or enum what a plugin reads of the dataset with this name.
+///
+/// It derives serde's `Deserialize` by way of plugin-api; serde's own attributes work as usual. Whatever the dataset is
+/// written in (JSON, TOML, YAML, CSV, MessagePack), the type is read from the parsed content.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// #[plugin_api::dataset("rates", check = Rates::check)]
+/// struct Rates {
+///     base: String,
+///     rates: BTreeMap<String, f64>,
+/// }
+///
+/// impl Rates {
+///     /// May refuse a revision, before anybody sees it.
+///     fn check(&self) -> Result<(), String> {
+///         match self.rates.iter().find(|(_, rate)| **rate <= 0.0) {
+///             Some((name, rate)) => Err(format!("the rate of {name} is {rate}")),
+///             None => Ok(()),
+///         }
+///     }
+/// }
+/// ```
+///
+/// | option | means |
+/// |---|---|
+/// | `"rates"`, or `name = "rates"` | the dataset's name, as `host.toml` has it in `[data.rates]` |
+/// | `check = path` | a function that takes `&Self` and gives a `Result<(), E>`, whose error is told as text: a revision that it refuses is not published |
+/// | `bytes` | the dataset has `format = "bytes"`, and the type is a struct of one field without a name, made of the bytes: `struct Blob(Vec<u8>);` |
+///
+/// The plugin says that it reads it, with [`reads(Rates)`](macro@plugin), and gets it from its context.
+#[proc_macro_attribute]
+pub fn dataset(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    dataset::expand(arguments.into(), item.into())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }
@@ -169,6 +209,7 @@ pub fn interface(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `version = "..."` | its semantic version | the package's version |
 /// | `stateless` | it keeps nothing across swaps | it keeps a [`state`](macro@state) |
 /// | `offers(...)` | the interfaces it has: traits with [`interface`](macro@interface) that it implements | it offers none |
+/// | `reads(...)` | the hot data it reads: types with [`dataset`](macro@dataset) | it reads none |
 /// | `mode = "..."` | `"barrier"`: never two generations at once; `"overlap"`: the next one serves while calls inside this one end; only a stateless plugin can | `"barrier"` with state, `"overlap"` without |
 ///
 /// # Methods

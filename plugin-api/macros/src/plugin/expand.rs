@@ -20,6 +20,7 @@ pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
     let call = arms(plugin, false);
     let call_exclusive = arms(plugin, true);
     let offers = offers(plugin);
+    let reads = reads(plugin);
     let asked = asked(plugin);
     let begin = begin(plugin);
     let export = plugin
@@ -39,6 +40,7 @@ pub(super) fn plugin(plugin: &Plugin) -> TokenStream {
             const DOC: &'static str = #doc;
             const METHODS: &'static str = #methods;
             #offers
+            #reads
 
             #create
             #attach
@@ -111,10 +113,46 @@ fn offers(plugin: &Plugin) -> TokenStream {
     }
 }
 
-/// Asks whether what a stateless plugin offers changes nothing.
+/// The datasets it reads: what the manifest says of them, and their parsers.
+fn reads(plugin: &Plugin) -> TokenStream {
+    if plugin.reads.is_empty() {
+        return TokenStream::new();
+    }
+    let mut names = Vec::new();
+    let mut reads = Vec::new();
+    for (place, path) in plugin.reads.iter().enumerate() {
+        let span = located(path.span());
+        let before = if place > 0 { ",\"" } else { "\"" };
+        names.push(quote_spanned! {span=>
+            ::plugin_api::__private::Rope::Text(#before),
+            ::plugin_api::__private::Rope::Text(<#path as ::plugin_api::Content>::NAME),
+            ::plugin_api::__private::Rope::Text("\"")
+        });
+        reads.push(quote_spanned! {span=> ::plugin_api::__private::Read::of::<#path>() });
+    }
+    quote! {
+        const READ_NAMES: &'static str =
+            ::plugin_api::__laid_out!(::plugin_api::__private::Rope::Parts(&[
+                ::plugin_api::__private::Rope::Text("["),
+                #(#names,)*
+                ::plugin_api::__private::Rope::Text("]"),
+            ]));
+        const READS: &'static [::plugin_api::__private::Read] = &[#(#reads),*];
+    }
+}
+
+/// Asks whether what a stateless plugin offers changes nothing, and whether datasets have names.
 fn asked(plugin: &Plugin) -> TokenStream {
+    let names = plugin.reads.iter().map(|path| {
+        quote_spanned! {located(path.span())=>
+            const _: () = ::core::assert!(
+                ::plugin_api::__private::is_name(<#path as ::plugin_api::Content>::NAME),
+                "the `NAME` of a dataset is not empty, and has no quotes, backslashes or control characters"
+            );
+        }
+    });
     let offers = plugin.offers.iter().filter(|_| plugin.stateless);
-    offers
+    let offers = offers
         .map(|path| {
             quote_spanned! {located(path.span())=>
                 const _: () = ::core::assert!(
@@ -122,8 +160,8 @@ fn asked(plugin: &Plugin) -> TokenStream {
                     "a stateless plugin has nothing to change: an interface that it offers has `&self` methods only"
                 );
             }
-        })
-        .collect()
+        });
+    names.chain(offers).collect()
 }
 
 /// Code of the macro's, whose errors stand at `place` in the author's code.

@@ -2,7 +2,11 @@
 
 use super::mistakes::Mistakes;
 use proc_macro2::{Span, TokenStream};
-use syn::{Error, LitStr, Path, Result, Token, parse::Parser, punctuated::Punctuated};
+use syn::{
+    Error, LitStr, Path, Result, Token,
+    parse::{ParseStream, Parser},
+    punctuated::Punctuated,
+};
 
 /// The longest name of a plugin.
 const LONGEST_NAME: usize = 64;
@@ -14,8 +18,16 @@ pub(super) struct Options {
     version: Option<LitStr>,
     mode: Option<LitStr>,
     pub(super) offers: Vec<Path>,
+    pub(super) reads: Vec<Path>,
     pub(super) stateless: bool,
     pub(super) unexported: bool,
+}
+
+/// The paths in brackets.
+fn paths(input: ParseStream<'_>) -> Result<Punctuated<Path, Token![,]>> {
+    let inside;
+    syn::parenthesized!(inside in input);
+    Punctuated::parse_terminated(&inside)
 }
 
 impl Options {
@@ -29,11 +41,9 @@ impl Options {
             } else if meta.path.is_ident("mode") {
                 options.mode = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("offers") {
-                let inside;
-                syn::parenthesized!(inside in meta.input);
-                options
-                    .offers
-                    .extend(Punctuated::<Path, Token![,]>::parse_terminated(&inside)?);
+                options.offers.extend(paths(meta.input)?);
+            } else if meta.path.is_ident("reads") {
+                options.reads.extend(paths(meta.input)?);
             } else if meta.path.is_ident("stateless") {
                 options.stateless = true;
             } else if meta.path.is_ident("unexported") {
@@ -41,7 +51,7 @@ impl Options {
                 options.unexported = true;
             } else {
                 return Err(meta.error(
-                    "`plugin` takes `name = \"...\"`, `version = \"...\"`, `offers(Interface)`, `stateless` and `mode = \"barrier\"` or `\"overlap\"`",
+                    "`plugin` takes `name = \"...\"`, `version = \"...\"`, `offers(Interface)`, `reads(Data)`, `stateless` and `mode = \"barrier\"` or `\"overlap\"`",
                 ));
             }
             Ok(())

@@ -22,6 +22,7 @@ pub(super) struct Plugin {
     pub(super) stateless: bool,
     pub(super) exported: bool,
     pub(super) offers: Vec<Path>,
+    pub(super) reads: Vec<Path>,
     pub(super) new: Option<Special>,
     pub(super) attach: Option<Special>,
     pub(super) methods: Vec<Method>,
@@ -45,7 +46,16 @@ pub(super) fn plugin(arguments: TokenStream, item: TokenStream) -> Result<Plugin
         overlap: options.overlap(&mut mistakes),
         stateless: options.stateless,
         exported: !options.unexported,
-        offers: offers(&options, &mut mistakes),
+        offers: each_once(
+            &options.offers,
+            "callers find an interface by its name: two of the same name cannot be offered",
+            &mut mistakes,
+        ),
+        reads: each_once(
+            &options.reads,
+            "it is read already: one type is named once",
+            &mut mistakes,
+        ),
         new: None,
         attach: None,
         methods: Vec::new(),
@@ -69,21 +79,18 @@ pub(super) fn plugin(arguments: TokenStream, item: TokenStream) -> Result<Plugin
     Ok(plugin)
 }
 
-/// The interfaces it offers, each once.
-fn offers(options: &Options, mistakes: &mut Mistakes) -> Vec<Path> {
+/// These paths, no two with the same name at their end.
+fn each_once(paths: &[Path], twice: &str, mistakes: &mut Mistakes) -> Vec<Path> {
     let name = |path: &Path| path.segments.last().map(|last| last.ident.unraw());
-    for (place, path) in options.offers.iter().enumerate() {
-        if options.offers[..place]
+    for (place, path) in paths.iter().enumerate() {
+        if paths[..place]
             .iter()
             .any(|before| name(before) == name(path))
         {
-            mistakes.at(
-                path,
-                "callers find an interface by its name: two of the same name cannot be offered",
-            );
+            mistakes.at(path, twice);
         }
     }
-    options.offers.clone()
+    paths.to_vec()
 }
 
 fn check_block(block: &ItemImpl, mistakes: &mut Mistakes) {
@@ -130,6 +137,9 @@ fn function(function: &ImplItemFn, plugin: &Plugin) -> Result<Function> {
         "attach" => special::attach(function, &mut mistakes).map(Function::Attach),
         _ => method::method(function, name, plugin.stateless, &mut mistakes).map(Function::Method),
     };
+    if let Some(Function::Method(method)) = &found {
+        special::check_on_change(method, !plugin.reads.is_empty(), &mut mistakes);
+    }
     mistakes.none()?;
     found.ok_or_else(|| Error::new_spanned(&function.sig, "not a function of a plugin"))
 }

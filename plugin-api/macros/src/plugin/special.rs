@@ -1,6 +1,10 @@
-//! The two functions that are not methods: `new` makes the value, `attach` gets hold of what is not state.
+//! The two functions that are not methods: `new` makes the value, `attach` gets hold of what is not state. And the method
+//! that the host calls by itself, `on_change`.
 
-use super::{method, mistakes::Mistakes};
+use super::{
+    method::{self, Method},
+    mistakes::Mistakes,
+};
 use crate::types;
 use syn::{FnArg, Ident, ImplItemFn, ReturnType};
 
@@ -93,4 +97,29 @@ pub(super) fn attach(function: &ImplItemFn, mistakes: &mut Mistakes) -> Option<S
         takes_context,
         fallible,
     })
+}
+
+/// The method that is called when a dataset has changed takes its name.
+pub(super) fn check_on_change(method: &Method, reads: bool, mistakes: &mut Mistakes) {
+    if method.name != "on_change" {
+        return;
+    }
+    const WRITE: &str = "write `fn on_change(&self, dataset: &str)`, or with `&mut self`, a context, or a `Result<(), _>`";
+    if !reads {
+        mistakes.at(
+            &method.ident,
+            "`on_change` is called when data has changed that the plugin reads, and this one reads none: write \
+             `#[plugin_api::plugin(reads(...))]`, or give the method another name",
+        );
+    }
+    let takes_name = match method.arguments.as_slice() {
+        [argument] => matches!(argument.text.as_str(), "&str" | "String"),
+        _ => false,
+    };
+    if !takes_name {
+        mistakes.at(
+            &method.ident,
+            format!("`on_change` is called with the name of the dataset: {WRITE}"),
+        );
+    }
 }

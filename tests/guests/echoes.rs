@@ -1,0 +1,43 @@
+//! A plugin that says what it reads, to other plugins.
+
+#[path = "../held.rs"]
+mod held;
+
+use plugin_api::{Context, Dataset};
+use std::time::Duration;
+
+/// What it reads.
+#[plugin_api::dataset("left")]
+struct Left {
+    number: u64,
+}
+
+struct Echoes {
+    left: Dataset<Left>,
+}
+
+#[plugin_api::plugin(name = "echoes", version = "1.0.0", stateless, reads(Left))]
+impl Echoes {
+    fn new(ctx: &Context) -> Self {
+        Echoes {
+            left: ctx.dataset(),
+        }
+    }
+
+    /// The number.
+    fn left(&self) -> u64 {
+        self.left.get().number
+    }
+
+    /// The number, once the test at that socket has let go.
+    fn held(&self, at: &str) -> Result<u64, String> {
+        held::until_released(at)?;
+        Ok(self.left.get().number)
+    }
+
+    /// The number, after a wait without a thread.
+    async fn later(&self, ctx: &Context) -> Result<u64, plugin_api::CallError> {
+        ctx.sleep(Duration::from_millis(1)).await?;
+        Ok(self.left.get().number)
+    }
+}
