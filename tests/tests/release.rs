@@ -264,6 +264,100 @@ fn releases_at_the_same_time_take_turns_and_none_is_mixed_with_another() {
     );
 }
 
+/// A host with `echoes`, which reads `left` in its first shape, and `slow`.
+fn reading(drain_deadline: Duration) -> (Scene, Host) {
+    let mut scene = Scene::new(EXAMINER);
+    scene.config.plugins.each.drain_deadline = drain_deadline;
+    let declared = DatasetConfig::default();
+    scene.config.data.insert("left".to_owned(), declared);
+    let host = scene.start();
+    put(&host, r#"{"number": 1}"#).expect("nobody reads it yet");
+    scene.load(&host, &Artifact::of("echoes"));
+    scene.load(&host, &slow());
+    (scene, host)
+}
+
+fn put(host: &Host, left: &str) -> Result<(), String> {
+    let origin = host::data::Origin::operator("a test");
+    let put = host.put_data("left", left.as_bytes().to_vec(), &origin);
+    put.map(drop).map_err(|error| error.to_string())
+}
+
+/// The version of `echoes` that has no use for the shape that the other one needs, with data of its shape.
+fn other_shape(scene: &Scene) -> Release {
+    let mut release = Release::named("another shape");
+    let file = ArtifactOf::File(scene.put(&Artifact::of("echoes_2")));
+    release.plugins.insert("echoes".to_owned(), file);
+    let content = ContentOf::Bytes(br#"{"value": 2}"#.to_vec());
+    release.data.insert("left".to_owned(), content);
+    release
+}
+
+#[test]
+fn code_and_data_that_fit_only_each_other_go_live_together_and_back_without_a_failed_call() {
+    let (scene, host) = reading(LIMIT);
+    let refused = put(&host, r#"{"value": 2}"#).expect_err("what serves cannot use it");
+    assert!(refused.contains("echoes"), "{refused}");
+    let refused = host.load(&scene.put(&Artifact::of("echoes_2")));
+    let refused = refused.expect_err("it cannot use what is held");
+    assert_eq!(refused.step, Step::Vet, "{refused}");
+
+    let ended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let callers: Vec<_> = (0..2)
+        .map(|_| {
+            let (host, ended) = (host.clone(), ended.clone());
+            std::thread::spawn(move || {
+                let mut seen = [0_u64; 3];
+                while !ended.load(std::sync::atomic::Ordering::Acquire) {
+                    seen[number(&host, "echoes", "left", "") as usize] += 1;
+                }
+                seen
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        let applied = host.release(other_shape(&scene), "ada").expect("they fit");
+        assert_eq!(number(&host, "echoes", "left", ""), 2);
+        host.rollback_release(Some(applied.release), "ada")
+            .expect("and so do those before them");
+        assert_eq!(number(&host, "echoes", "left", ""), 1);
+    }
+    ended.store(true, std::sync::atomic::Ordering::Release);
+    for caller in callers {
+        let [_, first, second] = caller.join().expect("no call fails");
+        assert!(first > 0 && second > 0, "{first} {second}");
+    }
+}
+
+#[test]
+fn code_and_data_that_fit_only_each_other_are_put_back_together() {
+    let (scene, host) = reading(Duration::from_millis(200));
+    let hold = Hold::new();
+    let (callers_host, arguments) = (host.clone(), hold.arguments());
+    let caller = std::thread::spawn(move || callers_host.call("slow", "hold", &arguments));
+    let inside = hold.wait();
+    let mut release = other_shape(&scene);
+    let file = ArtifactOf::File(scene.put(&slow().version("1.0.1")));
+    release.plugins.insert("slow".to_owned(), file);
+    let events = host.follow();
+    let error = host.release(release, "ada").expect_err("a call is inside");
+    assert!(error.left.is_empty(), "{error}");
+    event(
+        &events,
+        "the other plugin's swap",
+        |what| matches!(what, Happening::Swapped { version, .. } if version == "2.0.0"),
+    );
+    assert_eq!(number(&host, "echoes", "left", ""), 1);
+    assert!(
+        put(&host, r#"{"value": 2}"#).is_err(),
+        "the old one is asked"
+    );
+    put(&host, r#"{"number": 2}"#).expect("it fits the old one");
+    assert_eq!(number(&host, "echoes", "left", ""), 2);
+    drop(inside);
+    assert!(caller.join().expect("no panic").is_ok());
+}
+
 /// What `host release ARGUMENTS` comes to.
 fn release_verb(host: &Program, arguments: &[&str]) -> tests::Output {
     host.command(&[&["release"], arguments].concat())
