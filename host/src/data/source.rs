@@ -55,6 +55,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    rabbitmq: "rabbitmq",
     redis: "redis",
 }
 

@@ -7,6 +7,8 @@ pub mod certificates;
 pub mod latencies;
 mod proxy;
 #[cfg(feature = "sources")]
+pub mod rabbitmq;
+#[cfg(feature = "sources")]
 pub mod redis;
 mod server;
 pub mod trial;

@@ -1,0 +1,435 @@
+//! A truth in RabbitMQ: the number in the newest message with a routing key of the test's own.
+//!
+//! A broker takes seconds to start, so one is [shared](RabbitTruth::shared) by the tests that leave it alone. What is put is
+//! put until a queue has it: before a host has declared one, there is none.
+
+use super::{
+    Latencies, Server, Truth, as_nobody, certificates, free_port, latencies, trial::Trial,
+};
+use crate::waiting::until;
+use crossbeam_channel::{Receiver, unbounded};
+use futures_util::StreamExt;
+use host::{
+    config::{DatasetConfig, Secret, SourceConfig, SourceSetting},
+    data::Revision,
+};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
+    message::BasicGetMessage,
+    options::{
+        BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+        QueueBindOptions, QueueDeclareOptions,
+    },
+    tcp::OwnedTLSConfig,
+    types::FieldTable,
+};
+use std::{
+    fs,
+    ops::Range,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::runtime::Runtime;
+
+/// The exchange that sources are bound to where nothing else is said.
+pub const EXCHANGE: &str = "amq.topic";
+/// The password of the user that brokers have at first.
+pub const PASSWORD: &str = "guest";
+/// The file that holds the ports of a broker beside that for clients.
+const PORTS: &str = "ports";
+
+/// Starts `epmd` and the broker in one process group, which ends with the process of the test at the latest.
+const START: &str = r#"
+folder=$1
+(tail --pid="$2" -f /dev/null; rm -rf "$folder"; kill -KILL 0) &
+epmd -port "$ERL_EPMD_PORT" &
+exec /usr/lib/rabbitmq/bin/rabbitmq-server
+"#;
+
+/// A number in RabbitMQ.
+pub struct RabbitTruth {
+    broker: Broker,
+    runtime: Runtime,
+    client: Option<(Connection, Channel)>,
+    /// The routing key, and what queues are named after.
+    pub name: String,
+    /// Settings of the source beside `url`, `queue` and `host`.
+    pub settings: Vec<(&'static str, SourceSetting)>,
+    /// How the dataset is declared.
+    pub dataset: DatasetConfig,
+    /// The URL of the source up to its port; `{}` stands for that.
+    pub url: String,
+}
+
+enum Broker {
+    Own(Server),
+    Shared(&'static Server),
+}
+
+impl RabbitTruth {
+    /// On the broker that tests share.
+    #[must_use]
+    pub fn shared() -> Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        let server = SHARED.get_or_init(|| start(|folder| prepare(folder, false)));
+        RabbitTruth::on(Broker::Shared(server))
+    }
+
+    /// On a broker of its own, which may be killed.
+    #[must_use]
+    pub fn alone() -> Self {
+        RabbitTruth::on(Broker::Own(start(|folder| prepare(folder, false))))
+    }
+
+    /// On a broker of its own that speaks TLS, with a certificate of an authority of its own.
+    #[must_use]
+    pub fn behind_tls() -> Self {
+        let mut truth = RabbitTruth::on(Broker::Own(start(|folder| prepare(folder, true))));
+        truth.url = truth.url.replace("amqp:", "amqps:");
+        truth
+    }
+
+    fn on(broker: Broker) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        RabbitTruth {
+            broker,
+            runtime,
+            client: None,
+            name: format!("rates-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
+            settings: Vec::new(),
+            dataset: DatasetConfig {
+                poll: Duration::from_secs(3600),
+                ..DatasetConfig::default()
+            },
+            url: format!("amqp://guest:{PASSWORD}@127.0.0.1:{{}}"),
+        }
+    }
+
+    fn at(&self) -> &Server {
+        match &self.broker {
+            Broker::Own(server) => server,
+            Broker::Shared(server) => server,
+        }
+    }
+
+    /// The queue of the host.
+    #[must_use]
+    pub fn queue(&self) -> String {
+        format!("{}.here", self.name)
+    }
+
+    /// The queue for what was refused.
+    #[must_use]
+    pub fn dead_letter(&self) -> String {
+        format!("{}.dead", self.name)
+    }
+
+    /// Where the authority's certificate is.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        certificates::authority(self.at().folder())
+    }
+
+    /// Does this at the broker, on a channel that is made anew where it was lost.
+    ///
+    /// # Errors
+    /// The broker refuses it.
+    ///
+    /// # Panics
+    /// When there is no broker.
+    pub fn ask<A>(
+        &mut self,
+        ask: impl AsyncFnOnce(&Channel) -> lapin::Result<A>,
+    ) -> lapin::Result<A> {
+        let lives = |(connection, channel): &(Connection, Channel)| {
+            connection.status().connected() && channel.status().connected()
+        };
+        if !self.client.as_ref().is_some_and(lives) {
+            self.client = None;
+            self.client = Some(until("the broker lets in", || self.connect().ok()));
+        }
+        let (_, channel) = self.client.as_ref().expect("it is connected");
+        self.runtime.block_on(ask(channel))
+    }
+
+    fn connect(&self) -> lapin::Result<(Connection, Channel)> {
+        let url = self.url.replace("{}", &self.at().port().to_string());
+        let tls = OwnedTLSConfig {
+            identity: None,
+            cert_chain: fs::read_to_string(self.ca_file()).ok(),
+        };
+        self.runtime.block_on(async {
+            let runtime = lapin::runtime::default_runtime()?;
+            let properties = ConnectionProperties::default();
+            let connection =
+                Connection::connect_with_config(&url, properties, tls, runtime).await?;
+            let channel = connection.create_channel().await?;
+            channel
+                .confirm_select(ConfirmSelectOptions::default())
+                .await?;
+            Ok((connection, channel))
+        })
+    }
+
+    /// Publishes this with these headers until a queue has it.
+    pub fn publish(&mut self, content: &str, headers: &FieldTable) {
+        until("a queue has the message", || {
+            let key = self.name.as_str().into();
+            let options = BasicPublishOptions {
+                mandatory: true,
+                ..BasicPublishOptions::default()
+            };
+            let properties = properties().with_headers(headers.clone());
+            let confirmed = self.ask(async |channel| {
+                channel
+                    .basic_publish(
+                        EXCHANGE.into(),
+                        key,
+                        options,
+                        content.as_bytes(),
+                        properties,
+                    )
+                    .await?
+                    .await
+            });
+            (confirmed.ok()? == Confirmation::Ack(None)).then_some(())
+        });
+    }
+
+    /// How many messages wait in a queue; none, if there is no such queue.
+    pub fn waiting(&mut self, queue: &str) -> u32 {
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let queue = queue.into();
+        let declared = self.ask(async |channel| {
+            channel
+                .queue_declare(queue, options, FieldTable::default())
+                .await
+        });
+        declared.map_or(0, |queue| queue.message_count())
+    }
+
+    /// The next message of a queue, if there is one.
+    pub fn get(&mut self, queue: &str) -> Option<BasicGetMessage> {
+        let options = BasicGetOptions { no_ack: true };
+        let queue = queue.into();
+        let got = self.ask(async |channel| channel.basic_get(queue, options).await);
+        got.ok().flatten()
+    }
+
+    /// Has the broker run out of memory, or not any more.
+    ///
+    /// # Panics
+    /// When its tool does not reach it.
+    pub fn alarm(&self, is_on: bool) {
+        let share = if is_on { "0" } else { "0.8" };
+        let mut tool = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
+        environment(&mut tool, self.at().folder(), self.at().port());
+        tool.args(["set_vm_memory_high_watermark", share]);
+        let output = as_nobody(&mut tool).output().expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// A bare client with a queue of its own: when it was told of each change.
+    ///
+    /// # Panics
+    /// When it cannot subscribe.
+    #[must_use]
+    pub fn hears(&mut self) -> Receiver<Instant> {
+        let (told, heard) = unbounded();
+        let key = self.name.as_str().into();
+        let consuming = self.ask(async |channel| {
+            let options = QueueDeclareOptions::exclusive();
+            let none = FieldTable::default;
+            let queue = channel.queue_declare("".into(), options, none()).await?;
+            let queue = queue.name().clone();
+            let bind = QueueBindOptions::default();
+            channel
+                .queue_bind(queue.clone(), EXCHANGE.into(), key, bind, none())
+                .await?;
+            let options = BasicConsumeOptions {
+                no_ack: true,
+                ..BasicConsumeOptions::default()
+            };
+            channel
+                .basic_consume(queue, "".into(), options, none())
+                .await
+        });
+        let mut consumer = consuming.expect("it subscribes");
+        self.runtime.spawn(async move {
+            while consumer.next().await.is_some() && told.send(Instant::now()).is_ok() {}
+        });
+        heard
+    }
+}
+
+impl Truth for RabbitTruth {
+    fn source(&self, port: u16) -> SourceConfig {
+        let url = self.url.replace("{}", &port.to_string());
+        let own = [
+            ("url", SourceSetting::Secret(Secret::new(url))),
+            ("queue", SourceSetting::Text(self.name.clone())),
+            ("host", SourceSetting::Text("here".to_owned())),
+        ];
+        SourceConfig::of("rabbitmq", own.into_iter().chain(self.settings.clone()))
+    }
+
+    fn dataset(&self) -> DatasetConfig {
+        self.dataset.clone()
+    }
+
+    fn server(&mut self) -> &mut Server {
+        match &mut self.broker {
+            Broker::Own(server) => server,
+            Broker::Shared(_) => panic!("others use this broker; take one that is alone"),
+        }
+    }
+
+    fn port(&mut self) -> u16 {
+        self.at().port()
+    }
+
+    fn put(&mut self, number: u64) {
+        self.publish(&number.to_string(), &FieldTable::default());
+    }
+
+    fn put_all(&mut self, numbers: Range<u64>) {
+        let key = self.name.clone();
+        let published = self.ask(async |channel| {
+            for number in numbers {
+                let content = number.to_string();
+                let options = BasicPublishOptions::default();
+                // Whether the broker has it is asked once for all.
+                drop(
+                    channel
+                        .basic_publish(
+                            EXCHANGE.into(),
+                            key.as_str().into(),
+                            options,
+                            content.as_bytes(),
+                            properties(),
+                        )
+                        .await?,
+                );
+            }
+            channel.wait_for_confirms().await
+        });
+        published.expect("the broker has them");
+    }
+
+    fn put_garbage(&mut self) {
+        self.publish("{", &FieldTable::default());
+    }
+
+    fn number(&self, revision: &Revision) -> Option<u64> {
+        number(revision)
+    }
+}
+
+/// The number in a content.
+#[must_use]
+pub fn number(revision: &Revision) -> Option<u64> {
+    revision.parsed.as_ref()?.as_u64()
+}
+
+/// How long changes take, beside what a bare client with a queue of its own needs; and how long the recovery, in five rounds.
+///
+/// # Panics
+/// When a change is not seen.
+#[must_use]
+pub fn latencies(examiner: &str, changes: u64) -> (Latencies, Latencies) {
+    let mut trial = Trial::of(RabbitTruth::alone(), examiner);
+    trial.truth.put(1);
+    trial.holds(1);
+    let heard = trial.truth.hears();
+    let latencies = latencies::measure(&mut trial, &heard, changes);
+    let recoveries = Latencies {
+        bare: Vec::new(),
+        host: (0..5).map(|_| latencies::recovery(&mut trial)).collect(),
+    };
+    (latencies, recoveries)
+}
+
+fn properties() -> BasicProperties {
+    const PERSISTENT: u8 = 2;
+    BasicProperties::default().with_delivery_mode(PERSISTENT)
+}
+
+fn start(prepare: impl FnOnce(&Path)) -> Server {
+    Server::start(prepare, command, Server::accepts)
+}
+
+fn prepare(folder: &Path, tls: bool) {
+    let mut settings = String::from("log.console.level = warning\n");
+    if tls {
+        certificates::make(folder);
+        let [certificate, key] = certificates::server(folder);
+        settings += &format!(
+            "ssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+             ssl_options.verify = verify_none\nlisteners.tcp = none\n",
+            certificates::authority(folder).display(),
+            certificate.display(),
+            key.display()
+        );
+    }
+    for (name, content) in [
+        ("rabbitmq.conf", settings),
+        ("plugins", "[].\n".to_owned()),
+        (PORTS, format!("{} {}", free_port(), free_port())),
+    ] {
+        fs::write(folder.join(name), content).expect("it is written");
+    }
+}
+
+fn command(folder: &Path, port: u16) -> Command {
+    if certificates::authority(folder).exists() {
+        let path = folder.join("rabbitmq.conf");
+        let settings = fs::read_to_string(&path).expect("it was written");
+        let settings = settings + &format!("listeners.ssl.1 = 127.0.0.1:{port}\n");
+        fs::write(path, settings).expect("it is written");
+    }
+    let mut command = Command::new("sh");
+    let test = std::process::id().to_string();
+    command.args(["-c", START, "sh"]).arg(folder).arg(test);
+    environment(&mut command, folder, port);
+    as_nobody(&mut command);
+    command
+}
+
+fn environment(command: &mut Command, folder: &Path, port: u16) {
+    let ports = fs::read_to_string(folder.join(PORTS)).expect("it was written");
+    let (distribution, mapper) = ports.split_once(' ').expect("there are two");
+    let erlang = "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none";
+    command
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+        .env("ERL_EPMD_PORT", mapper)
+        .env("RABBITMQ_NODENAME", format!("rabbit-{port}@localhost"))
+        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODE_PORT", port.to_string())
+        .env("RABBITMQ_DIST_PORT", distribution)
+        .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang)
+        .env("RABBITMQ_LOGS", "-");
+    for (variable, path) in [
+        ("RABBITMQ_MNESIA_BASE", "mnesia"),
+        ("RABBITMQ_LOG_BASE", "log"),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", "plugins"),
+        ("RABBITMQ_CONF_ENV_FILE", "none"),
+        ("RABBITMQ_CONFIG_FILE", "rabbitmq.conf"),
+    ] {
+        command.env(variable, folder.join(path));
+    }
+}
