@@ -10,7 +10,10 @@ use lapin::{
     options::{QueueDeclareOptions, QueueDeleteOptions},
     types::{AMQPValue, FieldTable},
 };
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    time::Duration,
+};
 use tests::{
     Scene,
     sources::{
@@ -402,6 +405,18 @@ fn a_login_that_is_refused_is_told_without_its_password() {
         "{reason}"
     );
     assert!(!reason.contains("a-word-nobody-says"), "{reason}");
+}
+
+#[test]
+fn a_broker_that_never_answers_is_given_up() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
+    let port = silent.local_addr().expect("it has one").port();
+    let truth = RabbitTruth::shared();
+    let mut scene = Scene::new(EXAMINER);
+    let mut dataset = truth.dataset();
+    dataset.source = Some(truth.source(port));
+    scene.config.data.insert("rates".to_owned(), dataset);
+    lost(&scene.start(), "the broker has not answered for");
 }
 
 #[test]

@@ -7,7 +7,10 @@ use host::{
     event::Happening,
 };
 use redis::Commands;
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    time::Duration,
+};
 use tests::{
     Scene,
     sources::{
@@ -322,6 +325,19 @@ fn a_login_that_is_refused_is_told_without_its_password() {
         "{reason}"
     );
     assert!(!reason.contains(PASSWORD), "{reason}");
+}
+
+#[test]
+fn a_server_that_never_answers_is_given_up() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
+    let port = silent.local_addr().expect("it has one").port();
+    let truth = RedisTruth::tracked();
+    let mut scene = Scene::new(EXAMINER);
+    let mut dataset = truth.dataset();
+    dataset.source = Some(truth.source(port));
+    scene.config.data.insert("rates".to_owned(), dataset);
+    let reason = lost(&scene.start());
+    assert!(reason.contains("it has not answered for"), "{reason}");
 }
 
 #[test]

@@ -198,7 +198,7 @@ impl RedisSource {
         let mebibytes = self.circumstances.max_bytes >> 20;
         let told = Arc::clone(told);
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
+            .set_connection_timeout(None)
             .set_response_timeout(Some(READ + Duration::from_secs(mebibytes)))
             .set_push_sender(move |push: PushInfo| {
                 told.hear(&push.kind);
@@ -332,7 +332,7 @@ fn in_words(error: RedisError) -> anyhow::Error {
         return match kind {
             ErrorKind::RESP3NotSupported => anyhow!("{error}; Redis 6 or later is needed"),
             ErrorKind::AuthenticationFailed => anyhow!("{error}; {LOGIN}"),
-            _ => anyhow!(error),
+            _ => anyhow!("{error}"),
         };
     };
     let (code, details) = (first.code(), first.details().unwrap_or_default());
