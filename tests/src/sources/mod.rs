@@ -4,7 +4,7 @@
 
 #[cfg(feature = "sources")]
 pub mod certificates;
-pub mod latencies;
+pub mod latency;
 mod proxy;
 #[cfg(feature = "sources")]
 pub mod rabbitmq;
@@ -13,7 +13,11 @@ pub mod redis;
 mod server;
 pub mod trial;
 
-pub use latencies::Latencies;
+pub use latency::{Latencies, Measure};
 pub use proxy::Proxy;
-pub use server::{Server, as_nobody, free_port};
+pub use server::{Server, Serves, as_nobody, free_port};
 pub use trial::Truth;
+
+/// The kinds that are measured.
+#[cfg(feature = "sources")]
+pub const MEASURED: &[(&str, Measure)] = &[];
