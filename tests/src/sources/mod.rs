@@ -20,4 +20,8 @@ pub use trial::Truth;
 
 /// The kinds that are measured.
 #[cfg(feature = "sources")]
-pub const MEASURED: &[(&str, Measure)] = &[];
+pub const MEASURED: &[(&str, Measure)] = &[
+    ("rabbitmq", rabbitmq::latencies),
+    ("redis, tracked", redis::tracked_latencies),
+    ("redis, on a channel", redis::published_latencies),
+];

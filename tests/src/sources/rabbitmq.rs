@@ -3,10 +3,9 @@
 //! A broker takes seconds to start, so one is [shared](RabbitTruth::shared) by the tests that leave it alone. What is put is
 //! put until a queue has it: before a host has declared one, there is none.
 
-use super::{
-    Latencies, Server, Truth, as_nobody, certificates, free_port, latencies, trial::Trial,
-};
+use super::{Latencies, Server, Serves, Truth, as_nobody, certificates, free_port, latency};
 use crate::waiting::until;
+use anyhow::Result;
 use crossbeam_channel::{Receiver, unbounded};
 use futures_util::StreamExt;
 use host::{
@@ -14,7 +13,7 @@ use host::{
     data::Revision,
 };
 use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties,
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer,
     message::BasicGetMessage,
     options::{
         BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
@@ -71,6 +70,36 @@ enum Broker {
     Shared(&'static Server),
 }
 
+impl Broker {
+    fn server(&self) -> &Server {
+        match self {
+            Broker::Own(server) => server,
+            Broker::Shared(server) => server,
+        }
+    }
+
+    fn own(&mut self) -> &mut Server {
+        match self {
+            Broker::Own(server) => server,
+            Broker::Shared(_) => panic!("others use this broker; take one that is alone"),
+        }
+    }
+}
+
+impl Serves for Broker {
+    fn port(&self) -> u16 {
+        self.server().port()
+    }
+
+    fn kill(&mut self) {
+        self.own().kill();
+    }
+
+    fn start_again(&mut self) {
+        self.own().start_again();
+    }
+}
+
 impl RabbitTruth {
     /// On the broker that tests share.
     #[must_use]
@@ -115,11 +144,8 @@ impl RabbitTruth {
         }
     }
 
-    fn at(&self) -> &Server {
-        match &self.broker {
-            Broker::Own(server) => server,
-            Broker::Shared(server) => server,
-        }
+    fn folder(&self) -> &Path {
+        self.broker.server().folder()
     }
 
     /// The queue of the host.
@@ -137,7 +163,7 @@ impl RabbitTruth {
     /// Where the authority's certificate is.
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {
-        certificates::authority(self.at().folder())
+        certificates::authority(self.folder())
     }
 
     /// Does this at the broker, on a channel that is made anew where it was lost.
@@ -163,7 +189,7 @@ impl RabbitTruth {
     }
 
     fn connect(&self) -> lapin::Result<(Connection, Channel)> {
-        let url = self.url.replace("{}", &self.at().port().to_string());
+        let url = self.url.replace("{}", &self.broker.port().to_string());
         let tls = OwnedTLSConfig {
             identity: None,
             cert_chain: fs::read_to_string(self.ca_file()).ok(),
@@ -236,7 +262,7 @@ impl RabbitTruth {
     pub fn alarm(&self, is_on: bool) {
         let share = if is_on { "0" } else { "0.8" };
         let mut tool = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
-        environment(&mut tool, self.at().folder(), self.at().port());
+        environment(&mut tool, self.folder(), self.broker.port());
         tool.args(["set_vm_memory_high_watermark", share]);
         let output = as_nobody(&mut tool).output().expect("it runs");
         assert!(output.status.success(), "{output:?}");
@@ -247,32 +273,42 @@ impl RabbitTruth {
     /// # Panics
     /// When it cannot subscribe.
     #[must_use]
-    pub fn hears(&mut self) -> Receiver<Instant> {
+    pub fn hears(&self) -> Receiver<Instant> {
         let (told, heard) = unbounded();
-        let key = self.name.as_str().into();
-        let consuming = self.ask(async |channel| {
-            let options = QueueDeclareOptions::exclusive();
-            let none = FieldTable::default;
-            let queue = channel.queue_declare("".into(), options, none()).await?;
-            let queue = queue.name().clone();
-            let bind = QueueBindOptions::default();
-            channel
-                .queue_bind(queue.clone(), EXCHANGE.into(), key, bind, none())
-                .await?;
-            let options = BasicConsumeOptions {
-                no_ack: true,
-                ..BasicConsumeOptions::default()
-            };
-            channel
-                .basic_consume(queue, "".into(), options, none())
-                .await
-        });
-        let mut consumer = consuming.expect("it subscribes");
+        let (connection, channel) = self.connect().expect("the broker lets in");
+        let mut consumer = self
+            .runtime
+            .block_on(hear(&channel, &self.name))
+            .expect("it subscribes");
         self.runtime.spawn(async move {
-            while consumer.next().await.is_some() && told.send(Instant::now()).is_ok() {}
+            let _both_live_as_long = (connection, channel);
+            while let Some(Ok(_)) = consumer.next().await {
+                if told.send(Instant::now()).is_err() {
+                    return;
+                }
+            }
         });
         heard
     }
+}
+
+/// Subscribes to what is published with this key.
+async fn hear(channel: &Channel, key: &str) -> lapin::Result<Consumer> {
+    let none = FieldTable::default;
+    let options = QueueDeclareOptions::exclusive();
+    let queue = channel.queue_declare("".into(), options, none()).await?;
+    let (queue, key) = (queue.name().clone(), key.into());
+    let bind = QueueBindOptions::default();
+    channel
+        .queue_bind(queue.clone(), EXCHANGE.into(), key, bind, none())
+        .await?;
+    let options = BasicConsumeOptions {
+        no_ack: true,
+        ..BasicConsumeOptions::default()
+    };
+    channel
+        .basic_consume(queue, "".into(), options, none())
+        .await
 }
 
 impl Truth for RabbitTruth {
@@ -290,15 +326,8 @@ impl Truth for RabbitTruth {
         self.dataset.clone()
     }
 
-    fn server(&mut self) -> &mut Server {
-        match &mut self.broker {
-            Broker::Own(server) => server,
-            Broker::Shared(_) => panic!("others use this broker; take one that is alone"),
-        }
-    }
-
-    fn port(&mut self) -> u16 {
-        self.at().port()
+    fn server(&mut self) -> &mut dyn Serves {
+        &mut self.broker
     }
 
     fn put(&mut self, number: u64) {
@@ -344,22 +373,12 @@ pub fn number(revision: &Revision) -> Option<u64> {
     revision.parsed.as_ref()?.as_u64()
 }
 
-/// How long changes take, beside what a bare client with a queue of its own needs; and how long the recovery, in five rounds.
+/// How long changes take, beside what a bare client with a queue of its own needs.
 ///
-/// # Panics
-/// When a change is not seen.
-#[must_use]
-pub fn latencies(examiner: &str, changes: u64) -> (Latencies, Latencies) {
-    let mut trial = Trial::of(RabbitTruth::alone(), examiner);
-    trial.truth.put(1);
-    trial.holds(1);
-    let heard = trial.truth.hears();
-    let latencies = latencies::measure(&mut trial, &heard, changes);
-    let recoveries = Latencies {
-        bare: Vec::new(),
-        host: (0..5).map(|_| latencies::recovery(&mut trial)).collect(),
-    };
-    (latencies, recoveries)
+/// # Errors
+/// A change does not come through.
+pub fn latencies(changes: u64, done: &mut dyn FnMut()) -> Result<Latencies> {
+    latency::measure(RabbitTruth::alone(), RabbitTruth::hears, changes, done)
 }
 
 fn properties() -> BasicProperties {

@@ -2,7 +2,8 @@
 //!
 //! The test reaches the server through a Unix socket, so that it needs neither TLS nor a login.
 
-use super::{Latencies, Server, Truth, as_nobody, certificates, latencies, trial::Trial};
+use super::{Latencies, Server, Serves, Truth, as_nobody, certificates, latency};
+use anyhow::Result;
 use crossbeam_channel::{Receiver, unbounded};
 use host::{
     config::{Secret, SourceConfig, SourceSetting},
@@ -159,7 +160,7 @@ impl Truth for RedisTruth {
         self.dataset.clone()
     }
 
-    fn server(&mut self) -> &mut Server {
+    fn server(&mut self) -> &mut dyn Serves {
         &mut self.server
     }
 
@@ -197,22 +198,20 @@ pub fn number(revision: &Revision) -> Option<u64> {
     revision.parsed.as_ref()?.as_u64()
 }
 
-/// How long changes take, told by tracking or on a channel; and how long the recovery, in ten rounds.
+/// How long changes take that the server's tracking tells; the bare client is a subscriber.
 ///
-/// # Panics
-/// When a change is not seen.
-#[must_use]
-pub fn latencies(truth: RedisTruth, examiner: &str, changes: u64) -> (Latencies, Latencies) {
-    let mut trial = Trial::of(truth, examiner);
-    trial.truth.put(1);
-    trial.holds(1);
-    let heard = trial.truth.hears();
-    let latencies = latencies::measure(&mut trial, &heard, changes);
-    let recoveries = Latencies {
-        bare: Vec::new(),
-        host: (0..10).map(|_| latencies::recovery(&mut trial)).collect(),
-    };
-    (latencies, recoveries)
+/// # Errors
+/// A change does not come through.
+pub fn tracked_latencies(changes: u64, done: &mut dyn FnMut()) -> Result<Latencies> {
+    latency::measure(RedisTruth::tracked(), RedisTruth::hears, changes, done)
+}
+
+/// How long changes take that are told on a channel; the bare client is a subscriber.
+///
+/// # Errors
+/// A change does not come through.
+pub fn published_latencies(changes: u64, done: &mut dyn FnMut()) -> Result<Latencies> {
+    latency::measure(RedisTruth::published(), RedisTruth::hears, changes, done)
 }
 
 fn change(changes: &mut Pipeline, content: &str) {

@@ -45,11 +45,6 @@ pub trait Truth {
     /// The server.
     fn server(&mut self) -> &mut dyn Serves;
 
-    /// Where it serves.
-    fn port(&mut self) -> u16 {
-        self.server().port()
-    }
-
     /// Makes this number the truth.
     fn put(&mut self, number: u64);
 
@@ -86,7 +81,7 @@ impl<T: Truth> Trial<T> {
     /// When it does not start.
     #[must_use]
     pub fn of(mut truth: T, examiner: &str) -> Self {
-        let proxy = Proxy::to(truth.port());
+        let proxy = Proxy::to(truth.server().port());
         let mut scene = Scene::new(examiner);
         let mut dataset = truth.dataset();
         dataset.source = Some(truth.source(proxy.port()));
