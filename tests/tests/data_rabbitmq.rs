@@ -408,6 +408,30 @@ fn a_login_that_is_refused_is_told_without_its_password() {
 }
 
 #[test]
+fn the_permissions_that_are_asked_for_are_enough_and_a_lack_is_told() {
+    let mut truth = RabbitTruth::shared();
+    let (queue, dead_letter) = (truth.queue(), truth.dead_letter());
+    let configure = format!("^({queue}|{dead_letter})$");
+    let write = format!("^({queue}|amq.default)$");
+    let read = format!("^({queue}|{EXCHANGE})$");
+    truth.let_in("ada", [&configure, &write, &read]);
+    truth.let_in("eve", [&configure, &write, &format!("^{queue}$")]);
+    truth.url = format!("amqp://ada:{PASSWORD}@127.0.0.1:{{}}");
+    let mut trial = begun(truth);
+    trial.truth.put_garbage();
+    until("it is put aside", || trial.truth.get(&dead_letter));
+    trial.truth.put(2);
+    trial.holds(2);
+    let mut truth = RabbitTruth::shared();
+    truth.url = format!("amqp://eve:{PASSWORD}@127.0.0.1:{{}}");
+    truth.name = trial.truth.name.clone();
+    drop(trial);
+    let trial = Trial::of(truth, EXAMINER);
+    let reason = lost(&trial.host, "its user needs the permissions");
+    assert!(reason.contains("binding queue"), "{reason}");
+}
+
+#[test]
 fn a_broker_that_never_answers_is_given_up() {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
     let port = silent.local_addr().expect("it has one").port();

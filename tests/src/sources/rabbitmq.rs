@@ -61,7 +61,7 @@ pub struct RabbitTruth {
     pub settings: Vec<(&'static str, SourceSetting)>,
     /// How the dataset is declared.
     pub dataset: DatasetConfig,
-    /// The URL of the source up to its port; `{}` stands for that.
+    /// The URL of the source; `{}` stands for the port.
     pub url: String,
 }
 
@@ -189,7 +189,15 @@ impl RabbitTruth {
     }
 
     fn connect(&self) -> lapin::Result<(Connection, Channel)> {
-        let url = self.url.replace("{}", &self.broker.port().to_string());
+        let scheme = if self.ca_file().exists() {
+            "amqps"
+        } else {
+            "amqp"
+        };
+        let url = format!(
+            "{scheme}://guest:{PASSWORD}@127.0.0.1:{}",
+            self.broker.port()
+        );
         let tls = OwnedTLSConfig {
             identity: None,
             cert_chain: fs::read_to_string(self.ca_file()).ok(),
@@ -261,10 +269,23 @@ impl RabbitTruth {
     /// When its tool does not reach it.
     pub fn alarm(&self, is_on: bool) {
         let share = if is_on { "0" } else { "0.8" };
+        self.tool(&["set_vm_memory_high_watermark", share]);
+    }
+
+    /// Lets in this user, who may configure, write and read what these expressions name.
+    ///
+    /// # Panics
+    /// When the broker's tool does not reach it.
+    pub fn let_in(&self, user: &str, permissions: [&str; 3]) {
+        self.tool(&["add_user", user, PASSWORD]);
+        let [configure, write, read] = permissions;
+        self.tool(&["set_permissions", user, configure, write, read]);
+    }
+
+    fn tool(&self, arguments: &[&str]) {
         let mut tool = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
         environment(&mut tool, self.folder(), self.broker.port());
-        tool.args(["set_vm_memory_high_watermark", share]);
-        let output = as_nobody(&mut tool).output().expect("it runs");
+        let output = as_nobody(tool.args(arguments)).output().expect("it runs");
         assert!(output.status.success(), "{output:?}");
     }
 
