@@ -3,9 +3,12 @@
 //! A broker takes seconds to start, so one is [shared](RabbitTruth::shared) by the tests that leave it alone. What is put is
 //! put until a queue has it: before a host has declared one, there is none.
 
-use super::{Latencies, Server, Serves, Truth, as_nobody, certificates, free_port, latency};
+mod broker;
+
+use super::{Latencies, Server, Serves, Truth, certificates, latency};
 use crate::waiting::until;
 use anyhow::Result;
+use broker::Broker;
 use crossbeam_channel::{Receiver, unbounded};
 use futures_util::StreamExt;
 use host::{
@@ -26,7 +29,6 @@ use std::{
     fs,
     ops::Range,
     path::{Path, PathBuf},
-    process::Command,
     sync::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -39,17 +41,6 @@ use tokio::runtime::Runtime;
 pub const EXCHANGE: &str = "amq.topic";
 /// The password of the user that brokers have at first.
 pub const PASSWORD: &str = "guest";
-/// The file that holds the ports of a broker beside that for clients.
-const PORTS: &str = "ports";
-
-/// Starts `epmd` and the broker in one process group, which ends with the process of the test at the latest.
-const START: &str = r#"
-folder=$1
-(tail --pid="$2" -f /dev/null; rm -rf "$folder"; kill -KILL 0) &
-epmd -port "$ERL_EPMD_PORT" &
-exec /usr/lib/rabbitmq/bin/rabbitmq-server
-"#;
-
 /// A number in RabbitMQ.
 pub struct RabbitTruth {
     broker: Broker,
@@ -65,60 +56,25 @@ pub struct RabbitTruth {
     pub url: String,
 }
 
-enum Broker {
-    Own(Server),
-    Shared(&'static Server),
-}
-
-impl Broker {
-    fn server(&self) -> &Server {
-        match self {
-            Broker::Own(server) => server,
-            Broker::Shared(server) => server,
-        }
-    }
-
-    fn own(&mut self) -> &mut Server {
-        match self {
-            Broker::Own(server) => server,
-            Broker::Shared(_) => panic!("others use this broker; take one that is alone"),
-        }
-    }
-}
-
-impl Serves for Broker {
-    fn port(&self) -> u16 {
-        self.server().port()
-    }
-
-    fn kill(&mut self) {
-        self.own().kill();
-    }
-
-    fn start_again(&mut self) {
-        self.own().start_again();
-    }
-}
-
 impl RabbitTruth {
     /// On the broker that tests share.
     #[must_use]
     pub fn shared() -> Self {
         static SHARED: OnceLock<Server> = OnceLock::new();
-        let server = SHARED.get_or_init(|| start(|folder| prepare(folder, false)));
+        let server = SHARED.get_or_init(|| broker::start(false));
         RabbitTruth::on(Broker::Shared(server))
     }
 
     /// On a broker of its own, which may be killed.
     #[must_use]
     pub fn alone() -> Self {
-        RabbitTruth::on(Broker::Own(start(|folder| prepare(folder, false))))
+        RabbitTruth::on(Broker::Own(broker::start(false)))
     }
 
     /// On a broker of its own that speaks TLS, with a certificate of an authority of its own.
     #[must_use]
     pub fn behind_tls() -> Self {
-        let mut truth = RabbitTruth::on(Broker::Own(start(|folder| prepare(folder, true))));
+        let mut truth = RabbitTruth::on(Broker::Own(broker::start(true)));
         truth.url = truth.url.replace("amqp:", "amqps:");
         truth
     }
@@ -269,7 +225,7 @@ impl RabbitTruth {
     /// When its tool does not reach it.
     pub fn alarm(&self, is_on: bool) {
         let share = if is_on { "0" } else { "0.8" };
-        self.tool(&["set_vm_memory_high_watermark", share]);
+        self.broker.tool(&["set_vm_memory_high_watermark", share]);
     }
 
     /// Lets in this user, who may configure, write and read what these expressions name.
@@ -277,16 +233,10 @@ impl RabbitTruth {
     /// # Panics
     /// When the broker's tool does not reach it.
     pub fn let_in(&self, user: &str, permissions: [&str; 3]) {
-        self.tool(&["add_user", user, PASSWORD]);
+        self.broker.tool(&["add_user", user, PASSWORD]);
         let [configure, write, read] = permissions;
-        self.tool(&["set_permissions", user, configure, write, read]);
-    }
-
-    fn tool(&self, arguments: &[&str]) {
-        let mut tool = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
-        environment(&mut tool, self.folder(), self.broker.port());
-        let output = as_nobody(tool.args(arguments)).output().expect("it runs");
-        assert!(output.status.success(), "{output:?}");
+        self.broker
+            .tool(&["set_permissions", user, configure, write, read]);
     }
 
     /// A bare client with a queue of its own: when it was told of each change.
@@ -405,71 +355,4 @@ pub fn latencies(changes: u64, done: &mut dyn FnMut()) -> Result<Latencies> {
 fn properties() -> BasicProperties {
     const PERSISTENT: u8 = 2;
     BasicProperties::default().with_delivery_mode(PERSISTENT)
-}
-
-fn start(prepare: impl FnOnce(&Path)) -> Server {
-    Server::start(prepare, command, Server::accepts)
-}
-
-fn prepare(folder: &Path, tls: bool) {
-    let mut settings = String::from("log.console.level = warning\n");
-    if tls {
-        certificates::make(folder);
-        let [certificate, key] = certificates::server(folder);
-        settings += &format!(
-            "ssl_options.cacertfile = {}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
-             ssl_options.verify = verify_none\nlisteners.tcp = none\n",
-            certificates::authority(folder).display(),
-            certificate.display(),
-            key.display()
-        );
-    }
-    for (name, content) in [
-        ("rabbitmq.conf", settings),
-        ("plugins", "[].\n".to_owned()),
-        (PORTS, format!("{} {}", free_port(), free_port())),
-    ] {
-        fs::write(folder.join(name), content).expect("it is written");
-    }
-}
-
-fn command(folder: &Path, port: u16) -> Command {
-    if certificates::authority(folder).exists() {
-        let path = folder.join("rabbitmq.conf");
-        let settings = fs::read_to_string(&path).expect("it was written");
-        let settings = settings + &format!("listeners.ssl.1 = 127.0.0.1:{port}\n");
-        fs::write(path, settings).expect("it is written");
-    }
-    let mut command = Command::new("sh");
-    let test = std::process::id().to_string();
-    command.args(["-c", START, "sh"]).arg(folder).arg(test);
-    environment(&mut command, folder, port);
-    as_nobody(&mut command);
-    command
-}
-
-fn environment(command: &mut Command, folder: &Path, port: u16) {
-    let ports = fs::read_to_string(folder.join(PORTS)).expect("it was written");
-    let (distribution, mapper) = ports.split_once(' ').expect("there are two");
-    let erlang = "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none";
-    command
-        .current_dir(folder)
-        .env("HOME", folder)
-        .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-        .env("ERL_EPMD_PORT", mapper)
-        .env("RABBITMQ_NODENAME", format!("rabbit-{port}@localhost"))
-        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
-        .env("RABBITMQ_NODE_PORT", port.to_string())
-        .env("RABBITMQ_DIST_PORT", distribution)
-        .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang)
-        .env("RABBITMQ_LOGS", "-");
-    for (variable, path) in [
-        ("RABBITMQ_MNESIA_BASE", "mnesia"),
-        ("RABBITMQ_LOG_BASE", "log"),
-        ("RABBITMQ_ENABLED_PLUGINS_FILE", "plugins"),
-        ("RABBITMQ_CONF_ENV_FILE", "none"),
-        ("RABBITMQ_CONFIG_FILE", "rabbitmq.conf"),
-    ] {
-        command.env(variable, folder.join(path));
-    }
 }

@@ -15,7 +15,7 @@
 
 mod broker;
 
-use super::{Circumstances, Delivery, Inbox, Kind, Source, wait};
+use super::{Circumstances, Delivery, Inbox, Kind, Source, Wake, wait};
 use crate::{
     config::{Key, Reads, SourceConfig, SourceSetting},
     data::publisher::Decision,
@@ -144,7 +144,9 @@ impl RabbitSource {
             inbox.healthy();
             tokio::select! {
                 next = newest.consumer.next() => newest.take(next).await?,
-                _ = inbox.rung() => {}
+                wake = inbox.rung() => if wake == Wake::Ended {
+                    return Ok(());
+                },
                 () = sleep(self.circumstances.poll) => {
                     // Nobody tells of a binding that was removed.
                     broker.declare(inbox).await?;
