@@ -9,6 +9,8 @@
 //! [`Source::follow`]; it is called again after a pause that grows.
 
 pub(crate) mod file;
+#[cfg(any(feature = "rabbitmq", feature = "redis"))]
+mod tls;
 #[cfg(feature = "async-sources")]
 mod wait;
 
@@ -52,7 +54,10 @@ macro_rules! kinds {
     };
 }
 
-kinds! {}
+kinds! {
+    rabbitmq: "rabbitmq",
+    redis: "redis",
+}
 
 /// The first pause after a source has failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -202,7 +207,10 @@ impl Inbox {
     }
 
     /// What the dataset holds, and where the source was when it last brought something.
-    #[expect(dead_code, reason = "files have no cursor")]
+    #[cfg_attr(
+        not(any(feature = "rabbitmq", feature = "redis")),
+        expect(dead_code, reason = "files have no cursor")
+    )]
     pub(crate) fn held(&self) -> (Option<Arc<Revision>>, Option<String>) {
         let facts = self.dataset().ok().map(|dataset| dataset.facts.lock());
         let cursor = facts.and_then(|facts| facts.memory.brought.clone()?.cursor);
