@@ -255,7 +255,9 @@ impl<T: Tenant> Gate<T> {
         if self.for_insiders.load(Ordering::SeqCst) && !is_inside_any() {
             return refuse(Refusal::ForInsiders);
         }
-        let Some(door) = self.door.try_read_for(limit) else {
+        // A swap that goes well closes the door for less than it takes to be woken.
+        let door = for_a_moment(|| self.door.try_read());
+        let Some(door) = door.or_else(|| self.door.try_read_for(limit)) else {
             return refuse(Refusal::OutOfTime);
         };
         note.by_the_door.store(true, Ordering::Relaxed);
@@ -315,7 +317,9 @@ impl<T: Tenant> Gate<T> {
         let mut pause = Duration::from_millis(1);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if let Some(door) = self.door.try_write_for(patience.min(left))
+            // As long as it is only tried, short calls come and go by the door meanwhile.
+            let door = for_a_moment(|| self.door.try_write());
+            if let Some(door) = door.or_else(|| self.door.try_write_for(patience.min(left)))
                 && self.register.is_empty(tenant)
             {
                 unbiased.stays = true;
@@ -407,6 +411,17 @@ impl<T: Tenant> Gate<T> {
         inside.sort_by_key(|call| call.since);
         inside
     }
+}
+
+/// Tries again and again, for a few microseconds: who sleeps instead is woken late.
+fn for_a_moment<R>(attempt: impl Fn() -> Option<R>) -> Option<R> {
+    (0..sync::TRIES).find_map(|_| {
+        let done = attempt();
+        if done.is_none() {
+            sync::spin_loop();
+        }
+        done
+    })
 }
 
 /// Waits until each pin's lease has ended or is by the door. Says whether they did before the deadline.
