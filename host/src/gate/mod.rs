@@ -22,8 +22,9 @@
 //!
 //! # Who may touch what
 //! A pin is written by its own thread only, but that a tenant's end has it forget whom it counts for; anybody reads it (its
-//! counts under the tally's lock). `current` and `tenant` are written by whoever holds the gate's `swap` lock: one swap at a time; so is `bias`, but that whoever lets only insiders
-//! in makes it null at any time. The tables of a thread's pins belong to that thread.
+//! counts under the tally's lock). `current` and `tenant` are written by whoever holds the gate's `swap` lock: one swap at
+//! a time; so is `bias`, but that whoever lets only insiders in makes it null at any time. The tables of a thread's pins
+//! belong to that thread.
 //!
 //! # Protocols, and why they hold
 //! 1. *Enter by the pin, against leaving the bias.* The caller marks its pin, passes its fence, loads `bias`. The swap
