@@ -11,7 +11,7 @@ use super::{
     revision::Revision,
     snapshot::Snapshot,
 };
-use crate::{foreign::parsed::Parse, gate::Mark};
+use crate::{foreign::parsed::Parse, gate::GateId};
 use anyhow::{Context, Result, anyhow, bail};
 use std::{
     sync::Arc,
@@ -57,7 +57,7 @@ impl Data {
         reads: &[String],
         title: Title,
         parser: Arc<dyn Parse>,
-        mark: Mark,
+        gate_id: GateId,
         limit: Duration,
     ) -> Result<Option<Arc<Reader>>> {
         if reads.is_empty() {
@@ -71,7 +71,9 @@ impl Data {
         };
         let reads = reads.iter().map(of).collect::<Result<_>>()?;
         let shown = Arc::clone(self.publisher().shown());
-        Ok(Some(Reader::new(title, reads, parser, mark, shown, limit)))
+        Ok(Some(Reader::new(
+            title, reads, parser, gate_id, shown, limit,
+        )))
     }
 
     /// Lets a candidate read what is shown; or what is `proposed`, and then only that until it is published.

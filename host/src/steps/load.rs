@@ -88,10 +88,10 @@ pub(crate) fn load(vetted: Vetted, loading: Loading<'_>) -> Result<Loaded> {
             .iter()
             .any(|m| m.name == "on_change"),
     };
-    let mark = slot.gate.mark();
+    let gate_id = slot.gate.gate_id();
     let parser = Arc::new(library.parser());
-    let reader = data.reader(&staged.manifest.reads, title, parser, mark, limit)?;
-    let desk = Desk::new(host, Arc::clone(&plugin), number, mark, reader.clone());
+    let reader = data.reader(&staged.manifest.reads, title, parser, gate_id, limit)?;
+    let desk = Desk::new(host, Arc::clone(&plugin), number, gate_id, reader.clone());
     let life = Life {
         number,
         version,

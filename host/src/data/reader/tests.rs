@@ -119,7 +119,7 @@ impl Guest {
             title,
             reads.collect(),
             Arc::clone(&numbers) as Arc<dyn Parse>,
-            gate.mark(),
+            gate.gate_id(),
             Arc::clone(publisher.shown()),
             LIMIT,
         );
@@ -329,11 +329,11 @@ fn a_nested_call_sees_what_the_outermost_sees_whoever_looks_first() {
             if looks_first {
                 assert_eq!(outer.look(0).number(), number);
             }
-            open_frame(outer.gate.mark());
+            open_frame(outer.gate.gate_id());
             assert_eq!(inner.call(|| inner.look(0).number()), number);
             bring(&publisher, &(number + 1).to_string());
             let successor = Guest::serving(&publisher, 3, false);
-            open_frame(outer.gate.mark());
+            open_frame(outer.gate.gate_id());
             assert_eq!(successor.call(|| successor.look(0).number()), number);
             drop(successor.reader.end());
             assert_eq!(inner.call(|| inner.look(0).number()), number);
