@@ -11,7 +11,7 @@ use crate::{
     artifact::elf,
     data::{self, Format, Revision},
     desk,
-    exhibit::Exhibit,
+    exhibit::{Exhibit, Exhibits},
     foreign::{instance::Candidate, library::Library, parsed::Parse},
     likeness,
     report::Verdict,
@@ -213,10 +213,21 @@ fn examine(
         Ok(exhibits) => exhibits,
         Err(reason) => return Ok((refused(reason), false)),
     };
-    let without_data = exhibits.is_empty() && !manifest.reads.is_empty();
+    let mut remarks = Vec::new();
+    if exhibits.is_empty() && !manifest.reads.is_empty() {
+        remarks.push(format!(
+            "the data it reads ({}) was not at hand: whether that fits is seen where a host loads it",
+            manifest.reads.join(", ")
+        ));
+    }
     stage("creating it (`new`)")?;
     let mut candidate = match Candidate::create(library, desk::inert(Arc::clone(&exhibits))) {
         Ok(candidate) => candidate,
+        Err((_fault, _remains)) if exhibits.were_missed() => {
+            remarks.push("its `new` looks at that data, so it was not created".to_owned());
+            let manifest = Box::new(manifest);
+            return Ok((Verdict::Sound { manifest, remarks }, false));
+        }
         // What `new` makes of its surroundings may be another thing tomorrow.
         Err((fault, _remains)) => return Ok((refused(format!("creating it: {fault}")), false)),
     };
@@ -228,15 +239,8 @@ fn examine(
     stage("dropping it")?;
     let (_remains, dropped) = candidate.retire();
     drop(exhibits);
-    let mut remarks = Vec::new();
     if let Err(fault) = dropped {
         remarks.push(format!("dropping it: {fault}"));
-    }
-    if without_data {
-        remarks.push(format!(
-            "the data it reads ({}) was not at hand: a host looks whether that fits",
-            manifest.reads.join(", ")
-        ));
     }
     Ok(match found {
         Ok(()) => (
@@ -256,13 +260,13 @@ fn exhibits(
     manifest: &Manifest,
     supply: UnixStream,
     stage: &mut dyn FnMut(&str) -> Result<()>,
-) -> Result<Result<Arc<[Exhibit]>, String>> {
+) -> Result<Result<Arc<Exhibits>, String>> {
     if manifest.reads.is_empty() {
-        return Ok(Ok(Arc::new([])));
+        return Ok(Ok(Arc::default()));
     }
     stage("being given the data it reads")?;
     let Some(given) = Supply::read(supply).context("being given data")? else {
-        return Ok(Ok(Arc::new([])));
+        return Ok(Ok(Arc::default()));
     };
     let parser = library.parser();
     let mut exhibits = Vec::new();
@@ -279,7 +283,7 @@ fn exhibits(
             }
         }
     }
-    Ok(Ok(exhibits.into()))
+    Ok(Ok(Arc::new(Exhibits::new(exhibits))))
 }
 
 /// Compares the interfaces in the library with those in the note.

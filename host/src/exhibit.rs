@@ -5,7 +5,7 @@
 
 use crate::foreign::parsed::Parsed;
 use plugin_api::contract::{Glance, Lens};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Where looks begin to count: far from 0, since threads may lose each other's.
 const LOOKS: u32 = 1 << 31;
@@ -26,18 +26,49 @@ impl Exhibit {
     }
 
     /// How the plugin looks at it. Of use as long as this lives.
-    pub(crate) fn lens(&self) -> Lens {
+    fn lens(&self) -> Lens {
         Lens {
             look,
             of: (&raw const *self).cast(),
         }
     }
+}
 
-    /// A lens on nothing.
-    pub(crate) fn nothing() -> Lens {
-        Lens {
-            look: look_at_nothing,
-            of: std::ptr::null(),
+/// All that a plugin has parsed, in the order of its reads; nothing where no data is at hand.
+#[derive(Default)]
+pub(crate) struct Exhibits {
+    all: Vec<Exhibit>,
+    /// Whether it has looked for one that is not there.
+    missed: AtomicBool,
+}
+
+impl Exhibits {
+    /// These.
+    pub(crate) fn new(all: Vec<Exhibit>) -> Exhibits {
+        Exhibits {
+            all,
+            missed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Whether the plugin has looked for what is not there.
+    pub(crate) fn were_missed(&self) -> bool {
+        self.missed.load(Ordering::Acquire)
+    }
+
+    /// How the plugin looks at the dataset with this number. Of use as long as this lives.
+    pub(crate) fn lens(&self, read: u32) -> Lens {
+        match self.all.get(read as usize) {
+            Some(exhibit) => exhibit.lens(),
+            None => Lens {
+                look: look_in_vain,
+                of: (&raw const self.missed).cast(),
+            },
         }
     }
 }
@@ -51,6 +82,9 @@ extern "C" fn look(of: *const ()) -> Glance {
     }
 }
 
-extern "C" fn look_at_nothing(_of: *const ()) -> Glance {
+extern "C" fn look_in_vain(of: *const ()) -> Glance {
+    // SAFETY: It is the address of the mark of exhibits, from `lens`, and the services that the lens was given by hold them.
+    let missed = unsafe { &*of.cast::<AtomicBool>() };
+    missed.store(true, Ordering::Release);
     Glance::NOTHING
 }

@@ -20,6 +20,26 @@ fn every_guest_is_sound() {
 }
 
 #[test]
+fn without_a_host_what_depends_on_data_is_left_open_and_said() {
+    let scene = Scene::new(EXAMINER);
+    for (guest, words) in [
+        ("echoes", "(left) was not at hand"),
+        ("reads", "was not created"),
+    ] {
+        let file = scene.put(&Artifact::of(guest));
+        let verdict = host::vet(&file, Some(EXAMINER.as_ref()), LIMIT);
+        let Verdict::Sound { remarks, .. } = verdict else {
+            panic!("{guest}: {verdict:?}");
+        };
+        assert!(remarks.join("; ").contains(words), "{guest}: {remarks:?}");
+    }
+    let host = scene.start();
+    let verdict = host.vet(&scene.put(&Artifact::of("echoes")));
+    let reason = verdict.reason().expect("it is not declared here");
+    assert!(reason.contains("[data.left]"), "{reason}");
+}
+
+#[test]
 fn a_sound_verdict_carries_what_the_plugin_says_of_itself() {
     let scene = Scene::new(EXAMINER);
     let file = scene.put(&Artifact::of("steady").version("1.2.3"));

@@ -1,7 +1,7 @@
 //! Inert services: what a plugin is given for a host while it is examined. They do nothing, and run nothing.
 
 use super::unavailable;
-use crate::exhibit::Exhibit;
+use crate::exhibit::Exhibits;
 use abi_stable::{
     sabi_trait::TD_Opaque,
     std_types::{RResult, RSlice, RStr, RVec},
@@ -12,12 +12,12 @@ use plugin_api::contract::{
 use std::sync::Arc;
 
 /// Services that do nothing, for a plugin that is only examined.
-pub(crate) fn inert(exhibits: Arc<[Exhibit]>) -> HostServicesBox {
+pub(crate) fn inert(exhibits: Arc<Exhibits>) -> HostServicesBox {
     HostServices_TO::from_value(Inert(exhibits), TD_Opaque)
 }
 
 /// They hold what it has parsed of the data it reads, where that is at hand.
-struct Inert(Arc<[Exhibit]>);
+struct Inert(Arc<Exhibits>);
 
 impl HostServices for Inert {
     fn log(&self, _level: u32, _target: RStr<'_>, _message: RStr<'_>) {}
@@ -75,10 +75,7 @@ impl HostServices for Inert {
     }
 
     fn lens(&self, read: u32) -> Answer<Lens> {
-        match self.0.get(read as usize) {
-            Some(exhibit) => RResult::ROk(exhibit.lens()),
-            // Whoever looks finds nothing.
-            None => RResult::ROk(Exhibit::nothing()),
-        }
+        // Where that is not at hand, whoever looks finds nothing.
+        RResult::ROk(self.0.lens(read))
     }
 }

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A read is compared with a bare load of the same kind of pointer in the same run; both are the best of several rounds,
-//! since whatever else runs on the machine only adds to them.
+//! since whatever else runs on the machine only adds to them. In a plugin, looks are timed by the million inside of one call,
+//! and the first look of a call by the difference that it makes to a call.
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
@@ -29,12 +30,17 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tests::measure::{Load, Quantiles, Reading, Section, Spread, mebibytes, progress, tell};
+use tests::{
+    Artifact,
+    measure::{Load, Quantiles, Reading, Section, Spread, mebibytes, progress, tell},
+};
 
 /// Rounds of reads, of which the best counts.
 const ROUNDS: usize = 20;
 /// Reads of a round.
 const READS: u32 = 1_000_000;
+/// Calls of a round.
+const CALLS: u32 = 20_000;
 /// How long a rename may take to be published.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -103,6 +109,8 @@ fn start(folder: &Path) -> Result<Host> {
     };
     for (name, dataset) in [
         ("followed", followed),
+        ("left", DatasetConfig::default()),
+        ("right", DatasetConfig::default()),
         ("read", DatasetConfig::default()),
         ("written", DatasetConfig::default()),
     ] {
@@ -113,6 +121,10 @@ fn start(folder: &Path) -> Result<Host> {
         .state_dir(folder.join("state"))
         .start()?;
     put(&host, "read", b"1".to_vec())?;
+    put(&host, "left", b"{\"number\": 1}".to_vec())?;
+    put(&host, "right", b"1".to_vec())?;
+    host.load(&Artifact::of("reads").place(&folder.join("plugins")))
+        .context("loading the plugin that reads")?;
     Ok(host)
 }
 
@@ -133,11 +145,42 @@ fn best(read: impl Fn() -> u64) -> f64 {
     (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min)
 }
 
-fn kinds_of_read(host: &Host, bare: &ArcSwap<u64>) -> [(&'static str, f64); 5] {
+/// Nanoseconds of one look inside of a plugin.
+fn look(host: &Host) -> Result<f64> {
+    let arguments = READS.to_string();
+    let mut best = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        let begin = Instant::now();
+        host.call("reads", "sum", arguments.as_bytes())?;
+        best = best.min(begin.elapsed().as_nanos() as f64 / f64::from(READS));
+    }
+    Ok(best)
+}
+
+/// Nanoseconds that the first look of a call adds to it.
+fn first_look(host: &Host) -> Result<f64> {
+    let sum = host.method("reads", "sum")?;
+    let of = |often: &str| {
+        let mut best = f64::INFINITY;
+        for _ in 0..ROUNDS {
+            let begin = Instant::now();
+            for _ in 0..CALLS {
+                black_box(sum.call(often.as_bytes()).ok());
+            }
+            best = best.min(begin.elapsed().as_nanos() as f64 / f64::from(CALLS));
+        }
+        best
+    };
+    Ok(of("1") - of("0"))
+}
+
+fn kinds_of_read(host: &Host, bare: &ArcSwap<u64>) -> Result<[(&'static str, f64); 7]> {
     let number = |held: Option<&Arc<host::data::Revision>>| held.map_or(0, |it| it.record.number);
     let place = host.data_view().place("read").unwrap_or_default();
-    [
+    Ok([
         ("bare pointer, looked at", best(|| **bare.load())),
+        ("in a plugin", look(host)?),
+        ("in a plugin, first of a call", first_look(host)?),
         (
             "view, by place",
             best(|| number(host.data_view().at(place))),
@@ -151,12 +194,12 @@ fn kinds_of_read(host: &Host, bare: &ArcSwap<u64>) -> [(&'static str, f64); 5] {
             "snapshot, by place",
             best(|| number(host.data_snapshot().at(place))),
         ),
-    ]
+    ])
 }
 
 fn reads(host: &Host) -> Result<Vec<Read>> {
     let bare = ArcSwap::from_pointee(1_u64);
-    let quiet = kinds_of_read(host, &bare);
+    let quiet = kinds_of_read(host, &bare)?;
     let ended = AtomicBool::new(false);
     let published = thread::scope(|scope| {
         let writer = scope.spawn(|| -> Result<()> {
@@ -164,15 +207,17 @@ fn reads(host: &Host) -> Result<Vec<Read>> {
                 if ended.load(Ordering::Relaxed) {
                     break;
                 }
-                put(host, "read", number.to_string().into_bytes())?;
+                for dataset in ["read", "right"] {
+                    put(host, dataset, number.to_string().into_bytes())?;
+                }
                 bare.store(Arc::new(number));
             }
             Ok(())
         });
         let published = kinds_of_read(host, &bare);
         ended.store(true, Ordering::Relaxed);
-        let written = writer.join().unwrap_or(Ok(()));
-        written.map(|()| published)
+        writer.join().unwrap_or(Ok(()))?;
+        published
     })?;
     let both = quiet.into_iter().zip(published);
     Ok(both
@@ -232,14 +277,17 @@ fn sections(figures: &Figures) -> Vec<Section> {
     let Load { begin, end } = figures.load;
     let mut reads = Section::new(
         format!("A read, load average {begin} to {end}; nanoseconds"),
-        &["read", "quiet", "while publishing"],
+        &["read", "quiet", "while publishing", "ratio"],
     );
+    let bare = figures.reads.first();
     for read in &figures.reads {
         let (quiet, published) = (read.quiet, read.published);
+        let ratio = bare.map_or(1.0, |bare| quiet / bare.quiet);
         reads.row([
             read.what.to_owned(),
             format!("{quiet:.1}"),
             format!("{published:.1}"),
+            format!("{ratio:.2}"),
         ]);
     }
     let mut times = Section::new(

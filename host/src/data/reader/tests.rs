@@ -436,7 +436,7 @@ fn looks_are_never_mixed_stale_or_dangling_while_data_changes() {
             });
         }
         barrier.wait();
-        for number in 2..200_u64 {
+        for number in 2..80_u64 {
             let number = number.to_string();
             put(&publisher, &[(0, &number), (1, &number)]).expect("they are valid");
         }

@@ -1,0 +1,4 @@
+#[plugin_api::dataset("rates")]
+fn rates() {}
+
+fn main() {}

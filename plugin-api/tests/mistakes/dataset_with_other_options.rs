@@ -1,0 +1,6 @@
+#[plugin_api::dataset("rates", chek = Rates::check)]
+struct Rates {
+    eur: f64,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[plugin_api::dataset]
+struct Rates {
+    eur: f64,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+#[plugin_api::dataset("rates")]
+struct Rates;
+
+#[derive(Default)]
+struct Pricing;
+
+#[plugin_api::plugin(name = "pricing", version = "1.0.0", stateless, reads(Rates))]
+impl Pricing {
+    fn on_change(&self) {}
+}
+
+fn main() {}
