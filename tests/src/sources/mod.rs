@@ -2,10 +2,16 @@
 //!
 //! Each kind has a file here, with a [`Truth`]: the server it runs, and how a test changes what stands there.
 
+pub mod latency;
 mod proxy;
 mod server;
 pub mod trial;
 
+pub use latency::{Latencies, Measure};
 pub use proxy::Proxy;
-pub use server::{Server, as_nobody, free_port};
+pub use server::{Server, Serves, as_nobody, free_port};
 pub use trial::Truth;
+
+/// The kinds that are measured.
+#[cfg(feature = "sources")]
+pub const MEASURED: &[(&str, Measure)] = &[];

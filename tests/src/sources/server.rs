@@ -23,6 +23,18 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("it has an address").port()
 }
 
+/// What serves on a port of this machine, and may be killed.
+pub trait Serves {
+    /// Where it serves.
+    fn port(&self) -> u16;
+
+    /// Ends it at once, as `kill -9` does.
+    fn kill(&mut self);
+
+    /// Starts it again, on the same port and with what it had kept, and waits until it is ready.
+    fn start_again(&mut self);
+}
+
 /// A program that serves on a port of this machine.
 #[derive(Debug)]
 pub struct Server {
@@ -127,6 +139,20 @@ impl Server {
 
     fn log(&self) -> PathBuf {
         self.folder.path().join("server.log")
+    }
+}
+
+impl Serves for Server {
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn kill(&mut self) {
+        Server::kill(self);
+    }
+
+    fn start_again(&mut self) {
+        Server::start_again(self);
     }
 }
 

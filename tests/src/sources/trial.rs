@@ -4,7 +4,7 @@
 //! ends up with the truth, and never shows a number after a greater one. Without a notice of the source's own nothing is
 //! seen in time, since the dataset is polled once an hour, but where a trial says otherwise.
 
-use super::{Proxy, Server};
+use super::{Proxy, Serves};
 use crate::{
     scene::Scene,
     waiting::{LIMIT, event, until},
@@ -43,7 +43,7 @@ pub trait Truth {
     }
 
     /// The server.
-    fn server(&mut self) -> &mut Server;
+    fn server(&mut self) -> &mut dyn Serves;
 
     /// Makes this number the truth.
     fn put(&mut self, number: u64);
