@@ -181,6 +181,7 @@ impl HostBuilder {
             examiner,
             slots: Slots::default(),
             closing: Mutex::new(()),
+            releasing: Mutex::new(()),
             ignored: Mutex::new(BTreeMap::new()),
             data,
             announcer,
@@ -212,7 +213,7 @@ impl HostBuilder {
 }
 
 /// The path from the root, with what links there are above the last part resolved where they exist.
-fn absolute(path: &Path) -> Result<PathBuf> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
     match path.canonicalize() {
         Ok(path) => Ok(path),
         Err(_) => {
@@ -332,7 +333,11 @@ impl Host {
     }
 
     /// The newest artifact in the journal that served, is not serving, and is what is asked for.
-    fn find_served(&self, plugin: &str, to: Option<&RollbackTarget>) -> Result<LastGood> {
+    pub(crate) fn find_served(
+        &self,
+        plugin: &str,
+        to: Option<&RollbackTarget>,
+    ) -> Result<LastGood> {
         let core = self.core();
         let serving = core
             .slot(plugin)

@@ -50,6 +50,7 @@ mod pending;
 mod port;
 mod promise;
 mod recovery;
+pub mod release;
 pub mod report;
 mod slot;
 mod status;

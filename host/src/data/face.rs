@@ -2,6 +2,7 @@
 
 use super::{
     dataset::{DatasetStatus, Refusal},
+    format::Format,
     ledger::Kept,
     publisher::{Publisher, Refused},
     revision::{Origin, Revision, RevisionRecord},
@@ -143,7 +144,9 @@ impl Host {
         for (dataset, content) in contents {
             let place = self.place_of(&dataset)?;
             before.push((dataset, self.number_at(place)));
-            placed.push((place, content));
+            let format = self.datasets_of().datasets().get(place);
+            let format = format.map_or(Format::Bytes, |dataset| dataset.config.format);
+            placed.push((place, content, format));
         }
         let decided = self.datasets_of().put(placed, origin)?;
         let numbers = decided.map_err(|refused| self.refused(refused))?;

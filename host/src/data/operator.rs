@@ -4,6 +4,7 @@
 //! holds against the source.
 
 use super::{
+    format::Format,
     ledger::{ByHand, Kept},
     publisher::{Candidate, Publisher, Refused},
     revision::Origin,
@@ -18,7 +19,7 @@ impl Publisher {
     /// The outer one: the ledger cannot be written. The inner one: one of them was refused.
     pub(crate) fn put(
         &self,
-        contents: Vec<(usize, Vec<u8>)>,
+        contents: Vec<(usize, Vec<u8>, Format)>,
         origin: &Origin,
     ) -> Result<Result<Vec<u64>, Refused>> {
         let by_hand = ByHand {
@@ -26,12 +27,8 @@ impl Publisher {
             pinned: false,
         };
         let mut candidates = Vec::new();
-        let places: Vec<usize> = contents.iter().map(|(place, _)| *place).collect();
-        for (place, content) in contents {
-            let Some(dataset) = self.datasets.get(place) else {
-                continue;
-            };
-            let format = dataset.config.format;
+        let places: Vec<usize> = contents.iter().map(|(place, ..)| *place).collect();
+        for (place, content, format) in contents {
             self.note_received(place, Digest::of(&content), content.len(), origin);
             match self.prepare(
                 place,

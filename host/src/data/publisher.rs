@@ -496,7 +496,7 @@ fn pins(by_hand: Option<&ByHand>) -> bool {
 fn brought(hash: Digest, origin: &Origin) -> Brought {
     let cursor = match origin {
         Origin::Source { cursor, .. } => cursor.clone(),
-        Origin::Operator { .. } | Origin::Rollback { .. } => None,
+        Origin::Operator { .. } | Origin::Release { .. } | Origin::Rollback { .. } => None,
     };
     Brought { hash, cursor }
 }

@@ -59,7 +59,7 @@ fn bring(publisher: &Publisher, content: &str) -> Decision {
 fn put(publisher: &Publisher, contents: &[(usize, &str)]) -> Result<Vec<u64>, String> {
     let contents = contents
         .iter()
-        .map(|(place, content)| (*place, content.as_bytes().to_vec()))
+        .map(|(place, content)| (*place, content.as_bytes().to_vec(), Format::Json))
         .collect();
     let origin = Origin::operator("a test");
     let put = publisher.put(contents, &origin).expect("the ledger works");
