@@ -52,7 +52,9 @@ macro_rules! kinds {
     };
 }
 
-kinds! {}
+kinds! {
+    kafka: "kafka",
+}
 
 /// The first pause after a source has failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -161,6 +163,15 @@ impl Inbox {
         dataset.context("the dataset is gone")
     }
 
+    /// The name of the dataset.
+    #[cfg_attr(
+        not(feature = "kafka"),
+        expect(dead_code, reason = "files are the same for everybody")
+    )]
+    pub(crate) fn name(&self) -> &str {
+        self.dataset().map_or("", |dataset| &dataset.name)
+    }
+
     fn origin(&self, cursor: Option<String>) -> Origin {
         Origin::Source {
             kind: self.config.kind.clone(),
@@ -202,7 +213,10 @@ impl Inbox {
     }
 
     /// What the dataset holds, and where the source was when it last brought something.
-    #[expect(dead_code, reason = "files have no cursor")]
+    #[cfg_attr(
+        not(feature = "kafka"),
+        expect(dead_code, reason = "files have no cursor")
+    )]
     pub(crate) fn held(&self) -> (Option<Arc<Revision>>, Option<String>) {
         let facts = self.dataset().ok().map(|dataset| dataset.facts.lock());
         let cursor = facts.and_then(|facts| facts.memory.brought.clone()?.cursor);

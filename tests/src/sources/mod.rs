@@ -2,6 +2,8 @@
 //!
 //! Each kind has a file here, with a [`Truth`]: the server it runs, and how a test changes what stands there.
 
+#[cfg(feature = "sources")]
+pub mod kafka;
 pub mod latency;
 mod proxy;
 mod server;
@@ -14,4 +16,4 @@ pub use trial::Truth;
 
 /// The kinds that are measured.
 #[cfg(feature = "sources")]
-pub const MEASURED: &[(&str, Measure)] = &[];
+pub const MEASURED: &[(&str, Measure)] = &[("kafka", kafka::latencies)];
