@@ -5,11 +5,11 @@ use crate::waiting::{LIMIT, until};
 use anyhow::Result;
 use crossbeam_channel::{Receiver, unbounded};
 use host::{
-    config::{SourceConfig, SourceSetting},
+    config::{DatasetConfig, SourceConfig, SourceSetting},
     data::Revision,
 };
 use rdkafka::{
-    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    ClientConfig, ClientContext, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     consumer::{BaseConsumer, Consumer},
     message::DeliveryResult,
@@ -38,6 +38,10 @@ pub struct Kafka {
     pub brokers: Brokers,
     topic: String,
     mode: &'static str,
+    /// Settings of the source beside those that lead to the topic.
+    pub more: Vec<(&'static str, SourceSetting)>,
+    /// The largest content of the dataset.
+    pub max_bytes: u64,
     producer: BaseProducer<Deliveries>,
 }
 
@@ -83,6 +87,8 @@ impl Kafka {
             brokers: Brokers::Mock(cluster, port),
             topic: TOPIC.to_owned(),
             mode,
+            more: Vec::new(),
+            max_bytes: DatasetConfig::default().max_bytes,
         }
     }
 
@@ -101,7 +107,17 @@ impl Kafka {
             brokers: Brokers::External(bootstrap),
             topic,
             mode,
+            more: Vec::new(),
+            max_bytes: DatasetConfig::default().max_bytes,
         })
+    }
+
+    /// Exchanges the mock cluster for another one, whose topic has no message yet.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn make_anew(&mut self) {
+        *self = Kafka::mock(self.mode, 1);
     }
 
     /// The mock cluster.
@@ -230,7 +246,16 @@ impl Truth for Kafka {
             ("topic", text(&self.topic)),
             ("mode", text(self.mode)),
         ];
-        SourceConfig::of("kafka", settings)
+        SourceConfig::of("kafka", settings.into_iter().chain(self.more.clone()))
+    }
+
+    fn dataset(&self) -> DatasetConfig {
+        DatasetConfig {
+            // So long that only what the brokers send can be in time.
+            poll: Duration::from_secs(3600),
+            max_bytes: self.max_bytes,
+            ..DatasetConfig::default()
+        }
     }
 
     fn server(&mut self) -> &mut dyn Serves {

@@ -20,7 +20,7 @@ mod table;
 use super::{Circumstances, Inbox, Kind, Source, Wake};
 use crate::config::{Key, Reads, SourceConfig};
 use anyhow::{Result, ensure};
-use client::{Came, Client};
+use client::{Came, Client, Consumer};
 use newest::Newest;
 use rdkafka::Message;
 use settings::{Mode, Settings};
@@ -68,11 +68,16 @@ const fn key(word: &'static str, required: bool, reads: Reads) -> Key {
 
 fn make(config: &SourceConfig, circumstances: &Circumstances) -> Result<Box<dyn Source>> {
     let settings = Settings::of(config, circumstances)?;
-    Ok(Box::new(KafkaSource { settings }))
+    Ok(Box::new(KafkaSource {
+        settings,
+        consumer: None,
+    }))
 }
 
 struct KafkaSource {
     settings: Settings,
+    /// Kept when the source is lost: it finds its brokers again by itself, and takes its time to close without them.
+    consumer: Option<Consumer>,
 }
 
 /// A partition, with the offset of its first message and the one that its next message will get.
@@ -121,25 +126,35 @@ enum Brought {
 
 impl Source for KafkaSource {
     fn follow(&mut self, inbox: &Inbox) -> Result<()> {
-        let client = Client::connect(&self.settings, inbox.name())?;
+        let consumer = match &self.consumer {
+            Some(consumer) => consumer,
+            None => {
+                let new = client::consumer(&self.settings, inbox.name())?;
+                &*self.consumer.insert(new)
+            }
+        };
+        let client = Client::of(consumer, &self.settings, inbox)?;
         while !inbox.ended() {
-            let marks = client.marks(inbox)?;
+            let marks = client.marks()?;
             compare(&self.settings, inbox, &marks);
             match self.settings.mode {
                 Mode::Latest => {
                     let view = Newest::new(&self.settings, &marks)?;
-                    self.round(&client, inbox, &marks, view)?;
+                    round(&self.settings, &client, inbox, &marks, view)?;
                 }
-                Mode::Table => self.round(&client, inbox, &marks, Table::new(&self.settings))?,
+                Mode::Table => {
+                    let view = Table::new(&self.settings);
+                    round(&self.settings, &client, inbox, &marks, view)?;
+                },
             }
         }
         Ok(())
     }
 }
 
-impl KafkaSource {
-    fn round(
-        &self,
+/// A round, until something ends it.
+fn round(
+        settings: &Settings,
         client: &Client<'_>,
         inbox: &Inbox,
         marks: &[Mark],
@@ -147,45 +162,47 @@ impl KafkaSource {
     ) -> Result<()> {
         let mut reach = Reach::of(view.starts(marks));
         client.assign(&reach.next)?;
-        let mut look = Instant::now() + self.settings.poll;
+        let mut look = Instant::now() + settings.poll;
+        let mut is_decided = false;
         loop {
             if !read(client, inbox, &mut view, &mut reach)? {
                 return Ok(());
             }
             if reach.is_whole() {
                 match view.bring(inbox, &reach.next)? {
-                    Brought::Decided => {
-                        client.commit(inbox, &reach.next);
-                        inbox.healthy();
-                    }
-                    Brought::HeldOut => inbox.healthy(),
                     Brought::FurtherBack => {
                         reach = Reach::of(view.starts(marks));
                         client.assign(&reach.next)?;
+                        continue;
                     }
+                    brought => is_decided = brought == Brought::Decided,
                 }
+                inbox.healthy();
             } else {
-                let (limit, idle) = (self.settings.timeout, reach.moved.elapsed());
+                let (limit, idle) = (settings.timeout, reach.moved.elapsed());
                 ensure!(
                     idle <= limit + LISTEN,
                     "the end of the topic \"{}\" was not reached: nothing came for {idle:.1?}",
-                    self.settings.topic
+                    settings.topic
                 );
             }
-            match inbox.wait(Duration::ZERO) {
+            let wake = inbox.wait(Duration::ZERO);
+            if is_decided {
+                client.commit(&reach.next, wake == Wake::Ended)?;
+            }
+            match wake {
                 Wake::Ended => return Ok(()),
                 Wake::Rung => look = Instant::now(),
                 Wake::TimeUp => {}
             }
             if Instant::now() >= look && reach.is_whole() {
-                if view.look(&reach.next, &client.marks(inbox)?) || client.has_missed() {
+                if view.look(&reach.next, &client.marks()?) || client.has_missed() {
                     return Ok(());
                 }
-                look = Instant::now() + self.settings.poll;
+                look = Instant::now() + settings.poll;
             }
         }
     }
-}
 
 /// How far a round has come.
 struct Reach {

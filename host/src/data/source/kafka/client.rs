@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code},
     message::BorrowedMessage,
 };
@@ -20,14 +20,18 @@ const ASK: Duration = Duration::from_secs(1);
 /// The pause before they are asked again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A consumer.
+/// How often offsets are committed.
+const COMMIT: Duration = Duration::from_secs(1);
+
+/// A consumer, and whom it reads for.
 pub(super) struct Client<'a> {
     settings: &'a Settings,
-    consumer: BaseConsumer<Ear>,
+    inbox: &'a Inbox,
+    consumer: &'a Consumer,
     /// Whether messages came while the brokers were asked, and were let go.
     has_missed: Cell<bool>,
-    /// What was committed last.
-    committed: RefCell<Offsets>,
+    /// What was committed last, and when.
+    committed: RefCell<Option<(Offsets, Instant)>>,
 }
 
 /// What comes from the brokers.
@@ -44,20 +48,14 @@ pub(super) enum Came<'a> {
     Reset(String),
 }
 
+/// librdkafka's consumer.
+pub(super) type Consumer = BaseConsumer<Ear>;
+
 /// Hears what librdkafka has to say.
-struct Ear {
+pub(super) struct Ear {
     dataset: String,
     /// The last trouble, in words.
     trouble: Mutex<String>,
-    commit: Mutex<Commit>,
-}
-
-/// How the commits go.
-#[derive(Default)]
-struct Commit {
-    is_under_way: bool,
-    failure: Option<String>,
-    was_said: bool,
 }
 
 impl ClientContext for Ear {
@@ -80,29 +78,37 @@ impl ClientContext for Ear {
     }
 }
 
-impl ConsumerContext for Ear {
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        let mut commit = self.commit.lock();
-        commit.is_under_way = false;
-        commit.failure = result.err().map(|error| error.to_string());
-    }
+impl ConsumerContext for Ear {}
+
+/// A consumer for a source of this dataset. It connects when it is asked something.
+///
+/// # Errors
+/// librdkafka does not take the settings.
+pub(super) fn consumer(settings: &Settings, dataset: &str) -> Result<Consumer> {
+    let ear = Ear {
+        dataset: dataset.to_owned(),
+        trouble: Mutex::default(),
+    };
+    let consumer = settings.for_client(dataset).create_with_context(ear);
+    consumer.context("making a client of librdkafka")
 }
 
 impl<'a> Client<'a> {
-    /// A client for a source of this dataset. It connects when it is asked something.
+    /// A client of this inbox. What its consumer was doing before is over.
     ///
     /// # Errors
-    /// librdkafka does not take the settings.
-    pub(super) fn connect(settings: &'a Settings, dataset: &str) -> Result<Client<'a>> {
-        let ear = Ear {
-            dataset: dataset.to_owned(),
-            trouble: Mutex::default(),
-            commit: Mutex::default(),
-        };
-        let consumer = settings.for_client(dataset).create_with_context(ear);
+    /// librdkafka does not let go of it.
+    pub(super) fn of(
+        consumer: &'a Consumer,
+        settings: &'a Settings,
+        inbox: &'a Inbox,
+    ) -> Result<Client<'a>> {
+        consumer.unassign().context("letting go of the partitions")?;
+        while consumer.poll(Duration::ZERO).is_some() {}
         Ok(Client {
             settings,
-            consumer: consumer.context("making a client of librdkafka")?,
+            inbox,
+            consumer,
             has_missed: Cell::new(false),
             committed: RefCell::default(),
         })
@@ -112,16 +118,16 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// There is no such topic or partition, or the brokers do not say in time.
-    pub(super) fn marks(&self, inbox: &Inbox) -> Result<Vec<Mark>> {
+    pub(super) fn marks(&self) -> Result<Vec<Mark>> {
         let topic = self.settings.topic.as_str();
         let partitions = match self.settings.partition {
             Some(partition) => vec![partition],
-            None => self.partitions(inbox)?,
+            None => self.partitions()?,
         };
         let mark = |partition| {
             let what = format!("where partition {partition} of \"{topic}\" begins and ends");
             let ask = |limit| self.consumer.fetch_watermarks(topic, partition, limit);
-            let (low, high) = self.ask(inbox, &what, ask)?;
+            let (low, high) = self.ask(&what, ask)?;
             Ok(Mark {
                 partition,
                 low,
@@ -131,10 +137,10 @@ impl<'a> Client<'a> {
         partitions.into_iter().map(mark).collect()
     }
 
-    fn partitions(&self, inbox: &Inbox) -> Result<Vec<i32>> {
+    fn partitions(&self) -> Result<Vec<i32>> {
         let topic = self.settings.topic.as_str();
         let ask = |limit| self.consumer.fetch_metadata(Some(topic), limit);
-        let metadata = self.ask(inbox, &format!("the partitions of \"{topic}\""), ask)?;
+        let metadata = self.ask(&format!("the partitions of \"{topic}\""), ask)?;
         let about = metadata.topics().iter().find(|about| about.name() == topic);
         let about = about.with_context(|| format!("the brokers say nothing of \"{topic}\""))?;
         if let Some(error) = about.error() {
@@ -176,7 +182,9 @@ impl<'a> Client<'a> {
                 Ok(Came::Doubt)
             }
             Some(Code::GroupAuthorizationFailed) => {
-                self.consumer.context().commit.lock().failure = Some(trouble);
+                self.inbox.remark(&format!(
+                    "offsets cannot be committed ({trouble}), so that Kafka's tools do not show how far this host is; what it reads does not depend on them"
+                ));
                 Ok(Came::Nothing)
             }
             Some(Code::AllBrokersDown) => bail!("no broker can be reached: {trouble}"),
@@ -190,24 +198,22 @@ impl<'a> Client<'a> {
         self.has_missed.get()
     }
 
-    /// Has it committed that all before these offsets is decided, unless a commit is under way: then a later call does.
-    pub(super) fn commit(&self, inbox: &Inbox, next: &Offsets) {
-        let mut commit = self.consumer.context().commit.lock();
-        if let Some(failure) = commit.failure.take().filter(|_| !commit.was_said) {
-            commit.was_said = true;
-            inbox.remark(&format!(
-                "offsets cannot be committed ({failure}), so that Kafka's tools do not show how far this host is; what it reads does not depend on them"
-            ));
+    /// Has it committed that all before these offsets is decided; now and then, or at once if it is the last time. Nobody
+    /// waits for that: librdkafka logs what is refused, and what was not committed is committed with what follows.
+    ///
+    /// # Errors
+    /// librdkafka does not take the offsets.
+    pub(super) fn commit(&self, next: &Offsets, is_last: bool) -> Result<()> {
+        let mut committed = self.committed.borrow_mut();
+        let is_due = committed.as_ref().is_none_or(|(offsets, when)| {
+            offsets != next && (is_last || when.elapsed() >= COMMIT)
+        });
+        if is_due {
+            let list = self.list(next)?;
+            self.consumer.commit(&list, CommitMode::Async)?;
+            *committed = Some((next.clone(), Instant::now()));
         }
-        if commit.is_under_way || commit.was_said || *self.committed.borrow() == *next {
-            return;
-        }
-        let list = self.list(next);
-        match list.and_then(|list| self.consumer.commit(&list, CommitMode::Async)) {
-            Ok(()) => commit.is_under_way = true,
-            Err(error) => commit.failure = Some(error.to_string()),
-        }
-        self.committed.borrow_mut().clone_from(next);
+        Ok(())
     }
 
     fn list(&self, next: &Offsets) -> KafkaResult<TopicPartitionList> {
@@ -222,7 +228,6 @@ impl<'a> Client<'a> {
     /// Asks until there is an answer, for as long as a broker may be silent.
     fn ask<T>(
         &self,
-        inbox: &Inbox,
         what: &str,
         question: impl Fn(Duration) -> KafkaResult<T>,
     ) -> Result<T> {
@@ -234,7 +239,7 @@ impl<'a> Client<'a> {
                 Err(error) => error,
             };
             let code = error.rdkafka_error_code();
-            if left.is_zero() || inbox.ended() || !code.is_some_and(is_passing) {
+            if left.is_zero() || self.inbox.ended() || !code.is_some_and(is_passing) {
                 let said = code.map_or_else(|| error.to_string(), said);
                 bail!("the brokers do not say {what}: {said}");
             }

@@ -24,10 +24,12 @@ pub(super) struct Newest<'a> {
     mark: Mark,
     /// How far from the end it is looked for.
     back: i64,
-    /// Whether one was found in this round.
+    /// Whether one was found in this round, or there is none.
     is_found: bool,
     /// The newest, if it was not brought so far.
     message: Option<Found>,
+    /// What became of the last that was brought.
+    brought: Brought,
 }
 
 /// A message: where it stands, and its value or what is wrong with it.
@@ -55,6 +57,7 @@ impl<'a> Newest<'a> {
             back: 1,
             is_found: false,
             message: None,
+            brought: Brought::Decided,
         })
     }
 
@@ -110,32 +113,27 @@ impl View for Newest<'_> {
     }
 
     fn bring(&mut self, inbox: &Inbox, _next: &Offsets) -> Result<Brought> {
-        match self.message.take() {
-            Some(Found { cursor, value }) => match value {
-                Ok(content) => {
-                    let decision = inbox.deliver(Delivery {
-                        content,
-                        format: None,
-                        cursor: Some(cursor),
-                    })?;
-                    Ok(Brought::by(&decision))
-                }
+        if let Some(Found { cursor, value }) = self.message.take() {
+            self.brought = match value {
+                Ok(content) => Brought::by(&inbox.deliver(Delivery {
+                    content,
+                    format: None,
+                    cursor: Some(cursor),
+                })?),
                 Err(mistake) => {
                     let reason = format!("the message {cursor}: {}", mistake.reason);
                     inbox.refuse(Stage::Received, Mistake::of_all(reason))?;
-                    Ok(Brought::Decided)
+                    Brought::Decided
                 }
-            },
-            None if self.is_found => Ok(Brought::Decided),
-            None if self.start() > self.mark.low => {
-                self.back = self.back.saturating_mul(STEP);
-                Ok(Brought::FurtherBack)
-            }
-            None => {
-                self.is_found = true;
-                self.miss(inbox)
-            }
+            };
+        } else if !self.is_found && self.start() > self.mark.low {
+            self.back = self.back.saturating_mul(STEP);
+            return Ok(Brought::FurtherBack);
+        } else if !self.is_found {
+            self.is_found = true;
+            self.brought = self.miss(inbox)?;
         }
+        Ok(self.brought)
     }
 
     fn look(&mut self, _next: &Offsets, _marks: &[Mark]) -> bool {

@@ -90,6 +90,9 @@ impl Settings {
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
             .set("allow.auto.create.topics", "false")
+            // It is no member of the group, and has no session; a commit that waits for a broker keeps a client that ends
+            // for this long, though.
+            .set("session.timeout.ms", "1000")
             // A silent broker is noticed.
             .set("socket.timeout.ms", &timeout)
             .set("socket.connection.setup.timeout.ms", timeout_of_setup(self.timeout))

@@ -28,6 +28,8 @@ pub(super) struct Table<'a> {
     is_found: bool,
     /// Whether it is to be brought.
     is_due: bool,
+    /// What became of it when it was brought last.
+    brought: Brought,
 }
 
 impl<'a> Table<'a> {
@@ -40,6 +42,7 @@ impl<'a> Table<'a> {
             passed_over: None,
             is_found: false,
             is_due: true,
+            brought: Brought::Decided,
         }
     }
 
@@ -115,7 +118,7 @@ impl View for Table<'_> {
 
     fn bring(&mut self, inbox: &Inbox, next: &Offsets) -> Result<Brought> {
         if !std::mem::take(&mut self.is_due) {
-            return Ok(Brought::Decided);
+            return Ok(self.brought);
         }
         if !self.is_found {
             let topic = &self.settings.topic;
@@ -123,7 +126,7 @@ impl View for Table<'_> {
             inbox.refuse(Stage::Received, Mistake::of_all(reason))?;
             return Ok(Brought::Decided);
         }
-        let brought = match self.content()? {
+        self.brought = match self.content()? {
             Ok(content) => {
                 let seen = next.iter().map(|(partition, next)| (*partition, next - 1));
                 let decision = inbox.deliver(Delivery {
@@ -141,7 +144,7 @@ impl View for Table<'_> {
         if let Some(mistake) = self.passed_over.take() {
             inbox.refuse(Stage::Received, mistake)?;
         }
-        Ok(brought)
+        Ok(self.brought)
     }
 
     fn look(&mut self, next: &Offsets, marks: &[Mark]) -> bool {
