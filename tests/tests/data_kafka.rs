@@ -16,7 +16,7 @@ use tests::{
     LIMIT,
     sources::{
         Truth,
-        kafka::{Kafka, TOPIC, number},
+        kafka::{Kafka, TOPIC, is_here, number},
         trial::{self, Trial, Watcher},
     },
     until,
@@ -498,7 +498,7 @@ fn an_operators_word_holds_until_the_topic_has_something_else() {
     trial.holds(4);
 }
 
-/// The trials that need neither proxy nor an end of the broker, at somebody's broker.
+/// The trials in which the broker need not end, at somebody's broker; those with a proxy if it is on this machine.
 #[test]
 fn an_external_broker_is_followed_like_any() {
     let truth = |mode| Kafka::external(mode);
@@ -513,5 +513,9 @@ fn an_external_broker_is_followed_like_any() {
         trial::garbage_is_refused_and_the_last_good_serves(truth(), EXAMINER);
         trial::a_burst_comes_down_to_the_last(truth(), EXAMINER, number);
         trial::what_changed_meanwhile_is_there(truth(), EXAMINER);
+        if is_here(&truth().bootstrap()) {
+            trial::cut_connections_lose_nothing(truth(), EXAMINER, number);
+            trial::a_silent_connection_is_noticed(truth(), EXAMINER);
+        }
     }
 }

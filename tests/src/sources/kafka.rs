@@ -1,6 +1,6 @@
 //! Kafka under trial: librdkafka's own mock cluster, or the broker that `KAFKA_BOOTSTRAP` names.
 
-use super::{Latencies, Serves, Truth, latency};
+use super::{Latencies, Serves, Truth, latency::Course};
 use crate::waiting::{LIMIT, until};
 use anyhow::Result;
 use crossbeam_channel::{Receiver, unbounded};
@@ -324,17 +324,25 @@ impl Serves for Brokers {
     }
 }
 
-/// Measures it, in the mode `latest`.
+/// Measures it, in the mode `latest`: the changes at the broker that `KAFKA_BOOTSTRAP` names, if it names one. A mock cluster
+/// answers a waiting client only when the client's patience is over, and not when there is something to tell.
 ///
 /// # Errors
 /// A change does not come through.
 pub fn latencies(count: u64, done: &mut dyn FnMut()) -> Result<Latencies> {
-    let truth = Kafka::mock("latest", 1);
-    latency::measure(truth, Kafka::notices, count, done)
+    let mock = || Kafka::mock("latest", 1);
+    let truth = Kafka::external("latest").unwrap_or_else(mock);
+    let (bare, host) = Course::of(truth).changes(Kafka::notices, count, done)?;
+    Ok(Latencies {
+        bare,
+        host,
+        recovery: Course::of(mock()).recoveries()?,
+    })
 }
 
 /// Whether a proxy on this machine leads there.
-fn is_here(bootstrap: &str) -> bool {
+#[must_use]
+pub fn is_here(bootstrap: &str) -> bool {
     bootstrap.starts_with("127.0.0.1:")
 }
 
