@@ -23,12 +23,14 @@ mod snapshot;
 pub(crate) mod source;
 #[cfg(test)]
 mod tests;
+mod triggers;
 
 pub use dataset::{Applied, DatasetStatus, Received, Refusal, SourceState, SourceStatus, Stage};
 pub use face::{DataError, DataReport, DatasetChange};
 pub use format::{Format, Mistake, Position};
 pub use revision::{Origin, Revision, RevisionRecord};
 pub use snapshot::{Snapshot, View};
+pub use triggers::TriggerReport;
 
 use crate::{announce::Announcer, clock::Clock, config::DatasetConfig};
 use anyhow::Result;
