@@ -43,7 +43,17 @@ pub trait Truth {
     }
 
     /// The server.
-    fn server(&mut self) -> &mut Server;
+    ///
+    /// # Panics
+    /// When the truth has none, since it is a file.
+    fn server(&mut self) -> &mut Server {
+        panic!("there is no server here");
+    }
+
+    /// Where it serves; a truth that has no server has no port either.
+    fn port(&mut self) -> u16 {
+        self.server().port()
+    }
 
     /// Makes this number the truth.
     fn put(&mut self, number: u64);
@@ -81,7 +91,7 @@ impl<T: Truth> Trial<T> {
     /// When it does not start.
     #[must_use]
     pub fn of(mut truth: T, examiner: &str) -> Self {
-        let proxy = Proxy::to(truth.server().port());
+        let proxy = Proxy::to(truth.port());
         let mut scene = Scene::new(examiner);
         let mut dataset = truth.dataset();
         dataset.source = Some(truth.source(proxy.port()));
