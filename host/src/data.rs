@@ -33,6 +33,7 @@ mod snapshot;
 pub(crate) mod source;
 #[cfg(test)]
 mod tests;
+mod triggers;
 
 pub(crate) use audience::Cast;
 pub(crate) use content::{crossing, mistake};
@@ -48,6 +49,7 @@ pub(crate) use publisher::{Publisher, Refused};
 pub(crate) use reader::{Reader, Title};
 pub use revision::{Origin, Revision, RevisionRecord};
 pub use snapshot::{Snapshot, View};
+pub use triggers::TriggerReport;
 
 use crate::{announce::Announcer, clock::Clock, config::DatasetConfig};
 use anyhow::Result;

@@ -50,7 +50,13 @@ pub fn library(name: &str) -> PathBuf {
 #[must_use]
 pub fn program() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| cargo(&["build", "--package", "host", "--bin", "host"]));
+    BUILT.get_or_init(|| {
+        let mut arguments = vec!["build", "--package", "host", "--bin", "host"];
+        if cfg!(feature = "sources") {
+            arguments.extend(["--features", "all-sources"]);
+        }
+        cargo(&arguments);
+    });
     profile_dir().join("host")
 }
 

@@ -36,3 +36,30 @@ fn the_change_of_state_is_quoted_as_it_is() {
         .collect();
     assert!(new.contains(&added), "{added}");
 }
+
+#[test]
+fn the_features_are_those_that_there_are() {
+    const MANIFEST: &str = include_str!("../../host/Cargo.toml");
+    // Those that put others together.
+    const SUMS: &[&str] = &["all-sources", "async-sources", "default"];
+    let (_, features) = MANIFEST
+        .split_once("\n[features]\n")
+        .expect("there are some");
+    let (features, _) = features.split_once("\n[").expect("more follows");
+    let mut features: Vec<&str> = features
+        .lines()
+        .filter_map(|line| Some(line.split_once(" = ")?.0))
+        .filter(|feature| !feature.starts_with('#') && !SUMS.contains(feature))
+        .collect();
+    let (_, table) = README
+        .split_once("\n| feature |")
+        .expect("there is a table");
+    let mut told: Vec<&str> = table
+        .lines()
+        .skip(2)
+        .map_while(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0))
+        .collect();
+    features.sort_unstable();
+    told.sort_unstable();
+    assert_eq!(told, features);
+}

@@ -116,6 +116,9 @@ pub struct SourceStatus {
     pub state: SourceState,
     /// Since when: milliseconds since 1970.
     pub since: u64,
+    /// What is to be said of it though it is followed: that it hears of changes late, and why.
+    #[serde(default)]
+    pub remark: Option<String>,
 }
 
 /// All about one dataset.
@@ -210,6 +213,8 @@ pub(crate) struct Facts {
     pub(crate) applied: Option<Applied>,
     /// How its source is, and since when.
     pub(crate) source: (SourceState, u64),
+    /// What the source has to say that is no failure.
+    pub(crate) remark: Option<String>,
 }
 
 impl Dataset {
@@ -235,6 +240,7 @@ impl Dataset {
                 received: None,
                 applied: None,
                 source: (SourceState::Starting, now_millis()),
+                remark: None,
             }),
             bell: Mutex::new(Some(bell)),
             rung,
@@ -306,6 +312,7 @@ impl Dataset {
                 place: source.place(),
                 state: facts.source.0.clone(),
                 since: facts.source.1,
+                remark: facts.remark.clone(),
             }),
         }
     }

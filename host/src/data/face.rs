@@ -46,6 +46,14 @@ pub enum DataError {
         /// Why and where.
         refusal: Box<Refusal>,
     },
+    /// Its source has no triggers, or they could not be changed; nothing has changed.
+    #[error("the triggers of data \"{dataset}\" are not changed: {reason}")]
+    Triggers {
+        /// The dataset.
+        dataset: String,
+        /// Why.
+        reason: String,
+    },
     /// The ledger failed; nothing has changed.
     #[error("{0:#}")]
     Failed(#[from] anyhow::Error),
@@ -59,6 +67,7 @@ impl DataError {
             DataError::UnknownDataset(_) => "unknown_dataset",
             DataError::UnknownRevision { .. } | DataError::NoRevision { .. } => "unknown_revision",
             DataError::Refused { .. } => "refused",
+            DataError::Triggers { .. } => "triggers",
             DataError::Failed(_) => "failed",
         }
     }
@@ -83,11 +92,11 @@ pub struct DataReport {
 }
 
 impl Host {
-    fn datasets_of(&self) -> &Publisher {
+    pub(super) fn datasets_of(&self) -> &Publisher {
         self.core().data.publisher()
     }
 
-    fn place_of(&self, dataset: &str) -> Result<usize, DataError> {
+    pub(super) fn place_of(&self, dataset: &str) -> Result<usize, DataError> {
         let place = self.datasets_of().place(dataset);
         place.ok_or_else(|| DataError::UnknownDataset(dataset.to_owned()))
     }

@@ -8,6 +8,8 @@
 //! Each push is a hint: a source reads the truth again, and does so every `poll` without a hint too. What fails ends
 //! [`Source::follow`]; it is called again after a pause that grows.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod changes;
 pub(crate) mod file;
 #[cfg(any(feature = "rabbitmq", feature = "redis"))]
 mod tls;
@@ -19,12 +21,13 @@ use super::{
     format::{Format, Mistake},
     publisher::{Decision, Publisher},
     revision::{Origin, Revision},
+    triggers::TriggerOrder,
 };
 use crate::{
     announce::now_millis,
     config::{Key, SourceConfig},
 };
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -56,8 +59,10 @@ macro_rules! kinds {
 
 kinds! {
     kafka: "kafka",
+    postgres: "postgres",
     rabbitmq: "rabbitmq",
     redis: "redis",
+    sqlite: "sqlite",
 }
 
 /// The first pause after a source has failed.
@@ -114,6 +119,15 @@ pub(crate) trait Source: Send {
     /// # Errors
     /// The source cannot be followed any more, or not yet; it is called again after a pause.
     fn follow(&mut self, inbox: &Inbox) -> Result<()>;
+
+    /// Installs what tells the source of changes where its truth is, or takes it away; gives the statements for that.
+    ///
+    /// # Errors
+    /// The kind of source has no triggers, or it could not be done: nothing has changed then.
+    fn triggers(&mut self, order: &TriggerOrder) -> Result<String> {
+        let _nothing_to_do = order;
+        bail!("a source of this kind has no triggers; only databases have")
+    }
 }
 
 /// Content on its way from a source.
@@ -218,7 +232,13 @@ impl Inbox {
 
     /// What the dataset holds, and where the source was when it last brought something.
     #[cfg_attr(
-        not(any(feature = "kafka", feature = "rabbitmq", feature = "redis")),
+        not(any(
+            feature = "kafka",
+            feature = "postgres",
+            feature = "rabbitmq",
+            feature = "redis",
+            feature = "sqlite"
+        )),
         expect(dead_code, reason = "files have no cursor")
     )]
     pub(crate) fn held(&self) -> (Option<Arc<Revision>>, Option<String>) {
@@ -227,10 +247,24 @@ impl Inbox {
         (self.publisher.held(self.place), cursor)
     }
 
-    /// Something to say that is no failure.
+    /// Something to say that is no failure. It stands in the status until there is something else to say.
     pub(crate) fn remark(&self, text: &str) {
+        let Ok(dataset) = self.dataset() else { return };
+        let text = self.config.redacted(text);
+        let last = dataset.facts.lock().remark.replace(text.clone());
+        if last.as_ref() != Some(&text) {
+            tracing::warn!(dataset = dataset.name, "{text}");
+        }
+    }
+
+    /// Nothing to remark any more.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "what is remarked of files stays so")
+    )]
+    pub(crate) fn no_remark(&self) {
         if let Ok(dataset) = self.dataset() {
-            tracing::warn!(dataset = dataset.name, "{}", self.config.redacted(text));
+            dataset.facts.lock().remark = None;
         }
     }
 
@@ -293,17 +327,7 @@ pub(crate) fn follow_all(publisher: &Arc<Publisher>) -> Result<Vec<JoinHandle<()
             continue;
         };
         let making = || format!("the source of data \"{}\"", dataset.name);
-        let kind = kind_of(KINDS, &config.kind).map_err(|error| anyhow!(error));
-        let kind = kind.with_context(making)?;
-        let circumstances = Circumstances {
-            format: dataset.config.format,
-            max_bytes: dataset.config.max_bytes,
-            poll: dataset.config.poll,
-        };
-        let make = kind.make.context("its kind is not built in");
-        let mut source = make
-            .and_then(|make| make(config, &circumstances))
-            .with_context(making)?;
+        let mut source = make(dataset, config).with_context(making)?;
         let inbox = Inbox::new(publisher, place, dataset, config);
         let thread = std::thread::Builder::new()
             .name(format!("source-{}", dataset.name))
@@ -312,6 +336,20 @@ pub(crate) fn follow_all(publisher: &Arc<Publisher>) -> Result<Vec<JoinHandle<()
         threads.push(thread);
     }
     Ok(threads)
+}
+
+/// The source that a dataset is declared with.
+///
+/// # Errors
+/// It cannot be made of its settings.
+pub(super) fn make(dataset: &Dataset, config: &SourceConfig) -> Result<Box<dyn Source>> {
+    let kind = kind_of(KINDS, &config.kind).map_err(|error| anyhow!(error))?;
+    let circumstances = Circumstances {
+        format: dataset.config.format,
+        max_bytes: dataset.config.max_bytes,
+        poll: dataset.config.poll,
+    };
+    kind.make.context("its kind is not built in")?(config, &circumstances)
 }
 
 /// Follows a source until its inbox ends, again and again where it fails.

@@ -181,7 +181,8 @@ Examples:
   host data diff rates 6 7
   host data rollback rates                to the one before the current
   host data rollback rates --to 6 --pin   hold it against the source
-  host data rollback rates --to 8         8 being held: lift the pin, and change nothing else")]
+  host data rollback rates --to 8         8 being held: lift the pin, and change nothing else
+  host data install-triggers rates --dry-run | psql    where the host's own role may not create them")]
     Data {
         /// What to do.
         #[command(subcommand)]
@@ -271,6 +272,22 @@ pub(crate) enum DataVerb {
         /// Hold it against the source, until content is put or gone back to without this.
         #[arg(long)]
         pin: bool,
+    },
+    /// Have the database tell the source of every change of its table, and go on from the state that it is in
+    InstallTriggers {
+        /// The dataset.
+        name: String,
+        /// Change nothing, and write the statements to standard output.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Take away what install-triggers has put into the database; the source hears of changes every `poll` then
+    UninstallTriggers {
+        /// The dataset.
+        name: String,
+        /// Change nothing, and write the statements to standard output.
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

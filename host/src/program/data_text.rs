@@ -6,7 +6,7 @@ use super::{
     tables::{drawn, table},
 };
 use host::{
-    data::{DatasetChange, DatasetStatus, RevisionRecord, SourceState},
+    data::{DatasetChange, DatasetStatus, RevisionRecord, SourceState, TriggerReport},
     event::Happening,
 };
 
@@ -83,6 +83,8 @@ fn remarks(dataset: &DatasetStatus) -> Vec<String> {
     if let Some(SourceState::Lost { reason }) = dataset.source.as_ref().map(|it| &it.state) {
         remarks.push(format!("source lost: {reason}"));
     }
+    let source = dataset.source.as_ref();
+    remarks.extend(source.and_then(|source| source.remark.clone()));
     remarks
 }
 
@@ -110,6 +112,16 @@ pub(crate) fn change(change: &DatasetChange) -> String {
         format!("{dataset} → revision {revision} is published")
     } else {
         format!("{dataset} holds this content already, as revision {revision}")
+    }
+}
+
+/// What was done about the triggers of a dataset, or would be.
+pub(crate) fn triggers(report: &TriggerReport, uninstall: bool) -> String {
+    let TriggerReport { dataset, sql, .. } = report;
+    match (report.done, uninstall) {
+        (false, _) => sql.trim_end().to_owned(),
+        (true, false) => format!("{dataset} → its triggers are installed"),
+        (true, true) => format!("{dataset} → its triggers are gone"),
     }
 }
 

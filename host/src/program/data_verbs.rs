@@ -9,7 +9,7 @@ use super::{
     output::Output,
     verbs::{as_it_came, get},
 };
-use host::data::{DataReport, DatasetChange, DatasetStatus, Format, RevisionRecord};
+use host::data::{DataReport, DatasetChange, DatasetStatus, Format, RevisionRecord, TriggerReport};
 use hyper::{HeaderMap, Method, header::HeaderName};
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,6 +28,12 @@ pub(crate) fn ask(verb: DataVerb, client: &Client, output: &Output) -> Result<()
         DataVerb::History { name, limit } => history(client, &name, limit, output),
         DataVerb::Diff { name, from, to } => diff(client, &name, (from, to), output),
         DataVerb::Rollback { name, to, pin } => rollback(client, &name, to, pin, output),
+        DataVerb::InstallTriggers { name, dry_run } => {
+            triggers(client, &name, false, dry_run, output)
+        }
+        DataVerb::UninstallTriggers { name, dry_run } => {
+            triggers(client, &name, true, dry_run, output)
+        }
     }
 }
 
@@ -183,6 +189,25 @@ fn rollback(
         &client.ask(Method::POST, &path, request.into_bytes())?,
         output,
     )
+}
+
+fn triggers(
+    client: &Client,
+    name: &str,
+    uninstall: bool,
+    dry_run: bool,
+    output: &Output,
+) -> Result<(), Failure> {
+    let path = format!("/data/{}/triggers", segment(name));
+    let request = serde_json::json!({ "uninstall": uninstall, "dry_run": dry_run }).to_string();
+    let answer = client.ask(Method::POST, &path, request.into_bytes())?;
+    if output.is_json() {
+        as_it_came(&answer, output);
+        return Ok(());
+    }
+    let report = answer.read::<TriggerReport>()?;
+    output.line(&data_text::triggers(&report, uninstall));
+    Ok(())
 }
 
 fn diff(

@@ -35,6 +35,7 @@ pub(crate) fn router() -> Router<Admin> {
         .route("/data/{dataset}", get(read).put(put))
         .route("/data/{dataset}/history", get(history))
         .route("/data/{dataset}/rollback", post(rollback))
+        .route("/data/{dataset}/triggers", post(triggers))
 }
 
 /// The largest body: twice the largest dataset, and what stands around it.
@@ -178,12 +179,35 @@ async fn rollback(
     ))
 }
 
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct TriggersRequest {
+    #[serde(default)]
+    uninstall: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn triggers(
+    State(admin): State<Admin>,
+    Path(dataset): Path<String>,
+    request: Request,
+) -> Answer {
+    let shape = "{\"uninstall\": true, \"dry_run\": true}, either of them, or nothing";
+    let TriggersRequest { uninstall, dry_run } = object_of(request, shape).await?;
+    let report = waiting(move || admin.host.data_triggers(&dataset, uninstall, dry_run)).await?;
+    Ok(json(
+        StatusCode::OK,
+        &report.map_err(|error| refusal(&error))?,
+    ))
+}
+
 fn refusal(error: &DataError) -> Refusal {
     let status = match error {
         DataError::UnknownDataset(_)
         | DataError::UnknownRevision { .. }
         | DataError::NoRevision { .. } => StatusCode::NOT_FOUND,
-        DataError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        DataError::Refused { .. } | DataError::Triggers { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         DataError::Failed(error) => return failed(format!("{error:#}")),
     };
     Refusal::new(status, error.kind(), error.to_string())

@@ -53,6 +53,9 @@ pub enum Brokers {
     External(String),
 }
 
+/// A message: partition, key, value.
+pub type Sent<'a> = (i32, Option<&'a [u8]>, Option<&'a [u8]>);
+
 /// Counts what could not be delivered.
 #[derive(Default)]
 struct Deliveries {
@@ -141,11 +144,11 @@ impl Kafka {
         }
     }
 
-    /// Sends messages: partition, key, value.
+    /// Sends messages.
     ///
     /// # Panics
     /// When one is not delivered.
-    pub fn send(&self, messages: &[(i32, Option<&[u8]>, Option<&[u8]>)]) {
+    pub fn send(&self, messages: &[Sent<'_>]) {
         for (partition, key, value) in messages {
             let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic).partition(*partition);
             record.key = *key;
@@ -228,9 +231,10 @@ impl Kafka {
         notices
     }
 
-    fn value(&self, value: &str) -> (i32, Option<&'static [u8]>, Vec<u8>) {
+    /// A message with this value, under the key of a table if it is one.
+    fn message<'a>(&self, value: &'a str) -> Sent<'a> {
         let key = (self.mode == "table").then_some(KEY.as_bytes());
-        (0, key, value.as_bytes().to_vec())
+        (0, key, Some(value.as_bytes()))
     }
 }
 
@@ -271,19 +275,13 @@ impl Truth for Kafka {
     }
 
     fn put_all(&mut self, numbers: Range<u64>) {
-        let values: Vec<_> = numbers
-            .map(|number| self.value(&number.to_string()))
-            .collect();
-        let messages: Vec<_> = values
-            .iter()
-            .map(|(partition, key, value)| (*partition, *key, Some(value.as_slice())))
-            .collect();
+        let values: Vec<String> = numbers.map(|number| number.to_string()).collect();
+        let messages: Vec<Sent<'_>> = values.iter().map(|value| self.message(value)).collect();
         self.send(&messages);
     }
 
     fn put_garbage(&mut self) {
-        let (partition, key, value) = self.value("{");
-        self.send(&[(partition, key, Some(&value))]);
+        self.send(&[self.message("{")]);
     }
 
     fn number(&self, revision: &Revision) -> Option<u64> {

@@ -73,7 +73,7 @@ impl<T: Truth> Course<T> {
     pub fn of(mut truth: T) -> Self {
         let mut scene = Scene::new("/proc/self/exe");
         let mut dataset = truth.dataset();
-        let port = truth.server().port();
+        let port = truth.port();
         dataset.source = Some(truth.source(port));
         scene.config.data.insert("rates".to_owned(), dataset);
         let host = scene.start();

@@ -7,12 +7,17 @@ pub mod certificates;
 #[cfg(feature = "sources")]
 pub mod kafka;
 pub mod latency;
+#[cfg(feature = "sources")]
+pub mod postgres;
 mod proxy;
 #[cfg(feature = "sources")]
 pub mod rabbitmq;
 #[cfg(feature = "sources")]
 pub mod redis;
 mod server;
+#[cfg(feature = "sources")]
+pub mod sqlite;
+pub mod standing;
 pub mod trial;
 
 pub use latency::{Latencies, Measure};
@@ -24,7 +29,9 @@ pub use trial::Truth;
 #[cfg(feature = "sources")]
 pub const MEASURED: &[(&str, Measure)] = &[
     ("kafka", kafka::latencies),
+    ("postgres", postgres::latencies),
     ("rabbitmq", rabbitmq::latencies),
     ("redis, tracked", redis::tracked_latencies),
     ("redis, on a channel", redis::published_latencies),
+    ("sqlite", sqlite::latencies),
 ];

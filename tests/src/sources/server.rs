@@ -1,6 +1,7 @@
 //! A server: an installed program that a test runs for itself, on a free port and in a folder of its own, and may kill.
 
 use crate::waiting::until;
+use rustix::process::{Pid, Signal};
 use std::{
     fs::File,
     net::{Ipv4Addr, TcpListener, TcpStream},
@@ -99,9 +100,17 @@ impl Server {
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let group = rustix::process::Pid::from_child(&child);
-            rustix::process::kill_process_group(group, rustix::process::Signal::KILL)
-                .expect("its processes can be killed");
+            // It starts nobody any more, and those that it has started may have left its group.
+            let _ended = rustix::process::kill_process(group, Signal::STOP);
+            let others = descendants(child.id());
+            let _ended = rustix::process::kill_process_group(group, Signal::KILL);
+            for other in &others {
+                let _ended = rustix::process::kill_process(*other, Signal::KILL);
+            }
             child.wait().expect("it ends");
+            until("its processes have ended", || {
+                others.iter().all(|it| !is_alive(*it)).then_some(())
+            });
         }
     }
 
@@ -168,6 +177,32 @@ pub fn as_nobody(command: &mut Command) -> &mut Command {
         command.gid(NOBODY.1).uid(NOBODY.0);
     }
     command
+}
+
+/// The processes that a process has started, and those have, and so on.
+fn descendants(process: u32) -> Vec<Pid> {
+    let own = PathBuf::from(format!("/proc/{process}/task"));
+    let tasks = std::fs::read_dir(own).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| {
+        let children = std::fs::read_to_string(task.path().join("children"));
+        children.ok()
+    });
+    let children = children.collect::<Vec<_>>().join(" ");
+    let children = children.split_whitespace().filter_map(|id| id.parse().ok());
+    let all = children.flat_map(|child: u32| {
+        let own = i32::try_from(child).ok().and_then(Pid::from_raw);
+        own.into_iter().chain(descendants(child))
+    });
+    all.collect()
+}
+
+/// Whether it has not ended; one whose end nobody has asked for yet has.
+fn is_alive(process: Pid) -> bool {
+    let stat = format!("/proc/{}/stat", process.as_raw_nonzero());
+    let stat = std::fs::read_to_string(stat).unwrap_or_default();
+    // The state stands behind the name, which stands in brackets.
+    let state = stat.rsplit(')').next().map_or("", str::trim_start);
+    !(state.is_empty() || state.starts_with(['Z', 'X']))
 }
 
 fn is_root() -> bool {

@@ -43,7 +43,17 @@ pub trait Truth {
     }
 
     /// The server.
-    fn server(&mut self) -> &mut dyn Serves;
+    ///
+    /// # Panics
+    /// When the truth has none, since it is a file.
+    fn server(&mut self) -> &mut dyn Serves {
+        panic!("there is no server here");
+    }
+
+    /// Where it serves; a truth that has no server has no port either.
+    fn port(&mut self) -> u16 {
+        self.server().port()
+    }
 
     /// Where the server tells its clients to go, in its own bytes, if it serves on this port. A proxy says its own port
     /// instead.
@@ -87,7 +97,7 @@ impl<T: Truth> Trial<T> {
     /// When it does not start.
     #[must_use]
     pub fn of(mut truth: T, examiner: &str) -> Self {
-        let port = truth.server().port();
+        let port = truth.port();
         let proxy = Proxy::to(port);
         if let (Some(said), Some(instead)) = (truth.address(port), truth.address(proxy.port())) {
             proxy.say_instead(said, instead);

@@ -10,16 +10,14 @@ use std::{
     future::{Future, poll_fn},
     task::{Context, Poll},
 };
+use tokio::runtime::Runtime;
 
 /// Does `work` on the calling thread until it fails, or the inbox has ended.
 ///
 /// # Errors
 /// What `work` fails with.
 pub(super) fn on_this_thread(inbox: &Inbox, work: impl Future<Output = Result<()>>) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("making a runtime for the source")?;
+    let runtime = a_runtime()?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             biased;
@@ -30,6 +28,28 @@ pub(super) fn on_this_thread(inbox: &Inbox, work: impl Future<Output = Result<()
     // What the client has left to be done waits for nobody.
     runtime.shutdown_background();
     outcome
+}
+
+/// Does `work` on the calling thread, without an inbox.
+///
+/// # Errors
+/// What `work` fails with.
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(dead_code, reason = "only databases are told to do something")
+)]
+pub(super) fn once<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = a_runtime()?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    outcome
+}
+
+fn a_runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("making a runtime for the source")
 }
 
 impl Inbox {
