@@ -82,6 +82,30 @@ fn log(what: &Happening) {
         | Happening::DataStale { .. }
         | Happening::SourceLost { .. }
         | Happening::SourceBack { .. } => log_data(what),
+        Happening::Released {
+            release,
+            name,
+            plugins,
+            data,
+            ..
+        } => tracing::info!(release, name, ?plugins, ?data, "the release is applied"),
+        Happening::ReleaseFailed {
+            release,
+            name,
+            reason,
+            left,
+        } => {
+            if left.is_empty() {
+                tracing::warn!(release, name, "the release is not applied: {reason}");
+            } else {
+                tracing::error!(
+                    release,
+                    name,
+                    ?left,
+                    "the release is not put back: {reason}"
+                );
+            }
+        }
         Happening::Started { directory } => {
             tracing::info!(directory = directory.as_deref(), "the host has started");
         }

@@ -51,6 +51,8 @@ pub(crate) struct Core {
     pub(crate) slots: Slots,
     /// Held by whoever has closed a gate: at most one of a host is closed at a time.
     pub(crate) closing: Mutex<()>,
+    /// Held by whoever applies a release: one at a time.
+    pub(crate) releasing: Mutex<()>,
     /// Files that are ignored, with the reason.
     pub(crate) ignored: Mutex<BTreeMap<PathBuf, String>>,
     /// Where to ask that the watched directory be looked at again.

@@ -34,6 +34,7 @@ pub(crate) mod source;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use audience::Cast;
 pub(crate) use content::{crossing, mistake};
 pub use dataset::{
     Applied, DatasetStatus, ReaderStatus, Received, Refusal, SourceState, SourceStatus, Stage,
@@ -42,7 +43,8 @@ pub use face::{DataError, DataReport, DatasetChange};
 pub use format::{Format, Mistake, Position};
 pub(crate) use frame::{Scope, open as open_frame};
 pub(crate) use herald::Messenger;
-pub(crate) use publisher::Publisher;
+pub(crate) use operator::Wanted;
+pub(crate) use publisher::{Publisher, Refused};
 pub(crate) use reader::{Reader, Title};
 pub use revision::{Origin, Revision, RevisionRecord};
 pub use snapshot::{Snapshot, View};

@@ -14,7 +14,7 @@ use crate::{
     data::{self, Reader, Scope},
     error::{CallError, HandleError},
     foreign::interpose,
-    gate::{self, Mark, Within},
+    gate::{self, GateId, Within},
     hand,
     handle::Passage,
     port,
@@ -103,7 +103,7 @@ pub(crate) struct Desk {
     plugin: Arc<str>,
     generation: u64,
     /// The gate that it serves behind.
-    mark: Mark,
+    gate_id: GateId,
     /// What it reads of hot data.
     reader: Option<Arc<Reader>>,
     book: Mutex<Book>,
@@ -155,14 +155,14 @@ impl Desk {
         host: Weak<dyn Switchboard>,
         plugin: Arc<str>,
         generation: u64,
-        mark: Mark,
+        gate_id: GateId,
         reader: Option<Arc<Reader>>,
     ) -> Arc<Desk> {
         Arc::new(Desk {
             host,
             plugin,
             generation,
-            mark,
+            gate_id,
             reader,
             book: Mutex::new(Book {
                 phase: Phase::Candidate(Vec::new()),
@@ -428,7 +428,7 @@ impl HostServices for Served {
         let Some(host) = self.0.host.upgrade() else {
             return unavailable("the host has stopped");
         };
-        data::open_frame(self.0.mark);
+        data::open_frame(self.0.gate_id);
         match host.call(plugin.as_str(), method.as_str(), arguments.as_slice()) {
             Ok(result) => RResult::ROk(result.into()),
             Err(error) => RResult::RErr(error.to_fault()),
@@ -517,7 +517,7 @@ impl HostServices for Served {
             Ok(passage) => {
                 let passage = Arc::new(passage);
                 self.0.keep(&passage);
-                RResult::ROk(port::object(passage, self.0.mark))
+                RResult::ROk(port::object(passage, self.0.gate_id))
             }
             Err(error) => RResult::RErr(error.to_fault()),
         }

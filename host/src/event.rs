@@ -176,6 +176,30 @@ pub enum Happening {
         /// The dataset.
         dataset: String,
     },
+    /// A release is applied: all of it.
+    Released {
+        /// Its number.
+        release: u64,
+        /// What people call it.
+        name: Option<String>,
+        /// The release that it went back from, if it was made for that.
+        rolls_back: Option<u64>,
+        /// Its plugins.
+        plugins: Vec<String>,
+        /// Its datasets.
+        data: Vec<String>,
+    },
+    /// A release was not applied.
+    ReleaseFailed {
+        /// Its number, if it came so far as to have one.
+        release: Option<u64>,
+        /// What people call it.
+        name: Option<String>,
+        /// Why.
+        reason: String,
+        /// What was left as the release had made it, and why; empty where everything is as it was.
+        left: Vec<String>,
+    },
     /// Something could not be kept, or an operator should know it.
     Remark {
         /// The plugin, if it is about one.

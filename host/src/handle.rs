@@ -171,15 +171,14 @@ impl Passage {
     {
         // One way out to the slow call, so that the quick one keeps its arguments in registers.
         let inside = if !exclusive {
-            let call = self.call(method, exclusive);
             let passed = self.line.slot.gate.pass_quickly(
-                call,
+                self.call(method, exclusive),
                 #[inline(always)]
                 |generation| generation.instance.open_to(self.line.place),
                 #[inline(always)]
                 |generation, (object, table), inside: I| {
                     let done = inside(object, table);
-                    self.settled(done, generation, call, refused)
+                    self.settled(done, generation, method, exclusive, refused)
                 },
                 inside,
             );
@@ -195,6 +194,7 @@ impl Passage {
     }
 
     /// The same, where a lock is to be taken, or anything else is not as it mostly is.
+    #[cold]
     #[inline(never)]
     fn enter_slowly<R, I>(
         &self,
@@ -225,7 +225,7 @@ impl Passage {
             let inside = |object| inside(object, table);
             let from_inside = was_inside || is_waited_for;
             match instance.enter(exclusive, self.limit, from_inside, inside) {
-                Some(done) => self.settled(done, generation, call, refused),
+                Some(done) => self.settled(done, generation, method, exclusive, refused),
                 None => Err(self.waited(method)),
             }
         });
@@ -251,7 +251,8 @@ impl Passage {
         &self,
         done: Result<R, Box<plugin_api::CallError>>,
         generation: &Generation,
-        call: Call,
+        method: u32,
+        exclusive: bool,
         refused: fn(&R) -> bool,
     ) -> Result<R, Box<CallError>> {
         match done {
@@ -262,7 +263,7 @@ impl Passage {
                 }
                 Ok(value)
             }
-            Err(fault) => Err(self.failed(*fault, generation, call)),
+            Err(fault) => Err(self.failed(*fault, generation, method, exclusive)),
         }
     }
 
@@ -306,12 +307,14 @@ impl Passage {
         &self,
         fault: plugin_api::CallError,
         generation: &Generation,
-        call: Call,
+        method: u32,
+        exclusive: bool,
     ) -> Box<CallError> {
         let panicked = fault.kind == FaultKind::PANICKED;
         let gate = &self.line.slot.gate;
         gate.count_failure(generation, Failure::new(panicked));
-        if call.exclusive && panicked && generation.taint() {
+        if exclusive && panicked && generation.taint() {
+            let call = self.call(method, exclusive);
             self.announcer.announce(Happening::Tainted {
                 plugin: self.line.slot.name.to_string(),
                 generation: generation.life.number,

@@ -8,6 +8,7 @@ use crate::{
     announce::now_millis,
     config::PluginConfig,
     core::Core,
+    data::{Reader, Snapshot},
     deadline,
     desk::Switchboard,
     error::SwapError,
@@ -46,13 +47,81 @@ pub(crate) fn swap(
     staged: Staged,
     trigger: Trigger,
 ) -> Result<SwapReport, SwapError> {
+    match begin(core, slot, staged, trigger, None)? {
+        Begun::Unchanged(report) => Ok(*report),
+        Begun::Candidate(half_way) => half_way.complete(),
+    }
+}
+
+/// A journey that has come to its candidate, or needs none.
+pub(crate) enum Begun<'a> {
+    /// The artifact serves already.
+    Unchanged(Box<SwapReport>),
+    /// The candidate is there.
+    Candidate(Box<HalfWay<'a>>),
+}
+
+/// A journey whose candidate is there. Nothing has changed by then, and dropping it leaves it so.
+pub(crate) struct HalfWay<'a> {
+    core: &'a Arc<Core>,
+    slot: &'a Arc<Slot>,
+    loaded: Loaded,
+    incumbent: Option<Arc<Generation>>,
+    book: Logbook<'a>,
+    span: tracing::Span,
+    one_at_a_time: MutexGuard<'a, ()>,
+}
+
+impl HalfWay<'_> {
+    /// What its candidate reads of hot data.
+    pub(crate) fn reader(&self) -> Option<&Arc<Reader>> {
+        self.loaded.life().ok()?.desk.reader()
+    }
+
+    /// The generation that it is to replace.
+    pub(crate) fn incumbent(&self) -> Option<u64> {
+        let incumbent = self.incumbent.as_ref();
+        incumbent.map(|incumbent| incumbent.life.number)
+    }
+
+    /// Takes it to its end.
+    ///
+    /// # Errors
+    /// The step at which it ended. What served before serves on.
+    pub(crate) fn complete(self) -> Result<SwapReport, SwapError> {
+        let HalfWay {
+            core,
+            slot,
+            loaded,
+            incumbent,
+            mut book,
+            span,
+            one_at_a_time: _until_the_end,
+        } = self;
+        let _inside = span.enter();
+        take_over(core, slot, loaded, incumbent, &mut book).inspect_err(|error| book.failed(error))
+    }
+}
+
+/// Takes a staged artifact as far as its candidate. Where data is `proposed` to be shown in the same step, the candidate has
+/// to fit that, and is asked about nothing else before it is published.
+///
+/// # Errors
+/// The step at which it ended. What served before serves on.
+pub(crate) fn begin<'a>(
+    core: &'a Arc<Core>,
+    slot: &'a Arc<Slot>,
+    staged: Staged,
+    trigger: Trigger,
+    proposed: Option<&Arc<Snapshot>>,
+) -> Result<Begun<'a>, SwapError> {
     let refuse = |cause| SwapError::new(Step::Load, &*slot.name, cause);
     if crate::gate::is_inside_any() {
         return Err(refuse(anyhow!(
             "a plugin's call cannot ask for a swap: the swap would wait for the call"
         )));
     }
-    let _one_at_a_time = one_at_a_time(core, slot)?;
+    let one_at_a_time = one_at_a_time(core, slot)?;
     // Under the lock: a shutdown that begins later finds what this brings into service, and retires it.
     if core.shutting_down.load(Ordering::Acquire) {
         return Err(refuse(anyhow!("the host is shutting down")));
@@ -61,20 +130,27 @@ pub(crate) fn swap(
     if let Some(incumbent) = &incumbent
         && incumbent.life.digest == staged.digest
     {
-        return Ok(unchanged(incumbent));
+        return Ok(Begun::Unchanged(Box::new(unchanged(incumbent))));
     }
     let span = tracing::info_span!("swap", plugin = &*slot.name, digest = %staged.digest.short(), generation = tracing::field::Empty);
-    let _inside = span.enter();
     let mut book = Logbook::new(core, slot, trigger, &staged, incumbent.as_ref());
     let reads = staged.manifest.reads.clone();
     let seen = core.data.revisions(&reads);
-    let outcome = travel(core, slot, staged, incumbent, &mut book);
-    if let Err(error) = &outcome {
+    let candidate = span.in_scope(|| candidate(core, slot, staged, proposed, &mut book));
+    let loaded = candidate.inspect_err(|error| {
         book.failed(error);
         // Perhaps for what they hold.
         core.data.await_change(&reads, &seen);
-    }
-    outcome
+    })?;
+    Ok(Begun::Candidate(Box::new(HalfWay {
+        core,
+        slot,
+        loaded,
+        incumbent,
+        book,
+        span,
+        one_at_a_time,
+    })))
 }
 
 /// Waits for the journey before, no longer than one may take. Only one that keeps trying to drain takes longer.
@@ -106,16 +182,17 @@ fn unchanged(incumbent: &Generation) -> SwapReport {
     }
 }
 
-fn travel(
+/// Vets the artifact, and makes its candidate.
+fn candidate(
     core: &Arc<Core>,
     slot: &Arc<Slot>,
     staged: Staged,
-    incumbent: Option<Arc<Generation>>,
+    proposed: Option<&Arc<Snapshot>>,
     book: &mut Logbook<'_>,
-) -> Result<SwapReport, SwapError> {
+) -> Result<Loaded, SwapError> {
     let config = core.config.for_plugin(&slot.name);
     let vetted = book.step(Step::Vet, || {
-        let held = core.data.held_for(&staged.manifest.reads)?;
+        let held = core.data.held_for(&staged.manifest.reads, proposed)?;
         let examination = Examination {
             examiner: &core.examiner,
             limit: config.vet_timeout,
@@ -125,7 +202,7 @@ fn travel(
         };
         vet::vet(staged, &examination)
     })?;
-    let loaded = book.step(Step::Load, || {
+    book.step(Step::Load, || {
         let lingering = core.sweeper.lingering(&slot.name);
         ensure!(
             lingering.len() + 1 < config.max_generations,
@@ -142,9 +219,21 @@ fn travel(
             host,
             sweeper: Arc::clone(&core.sweeper),
             data: &core.data,
+            proposed,
         };
         load::load(vetted, loading)
-    })?;
+    })
+}
+
+/// Puts the candidate in the place of what serves.
+fn take_over(
+    core: &Core,
+    slot: &Slot,
+    loaded: Loaded,
+    incumbent: Option<Arc<Generation>>,
+    book: &mut Logbook<'_>,
+) -> Result<SwapReport, SwapError> {
+    let config = core.config.for_plugin(&slot.name);
     book.intent(&loaded)?;
     let overlaps = |mode| mode == Mode::Overlap;
     let side_by_side = incumbent

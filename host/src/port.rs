@@ -1,6 +1,6 @@
 //! A port: the way of one plugin into another by an interface, as the contract has it.
 
-use crate::{data, gate::Mark, hand, handle::Passage, pace};
+use crate::{data, gate::GateId, hand, handle::Passage, pace};
 use abi_stable::{sabi_trait::TD_Opaque, std_types::RResult};
 use plugin_api::{
     CallError as Fault, FaultKind,
@@ -9,10 +9,10 @@ use plugin_api::{
 use std::sync::Arc;
 
 /// A way into a plugin, for the one behind this gate.
-struct Port(Arc<Passage>, Mark);
+struct Port(Arc<Passage>, GateId);
 
 /// The port as a plugin has it.
-pub(crate) fn object(passage: Arc<Passage>, of: Mark) -> PortBox {
+pub(crate) fn object(passage: Arc<Passage>, of: GateId) -> PortBox {
     PortObject_TO::from_value(Port(passage, of), TD_Opaque)
 }
 

@@ -5,7 +5,7 @@
 use crate::{
     core::Core,
     journal::{LastGood, Outcome, Record, SavedState},
-    journey,
+    journey, release,
     report::Trigger,
     step::Step,
     steps::watch::{self, NotStaged, Staged},
@@ -33,6 +33,7 @@ pub(crate) fn come_back(core: &Arc<Core>) -> Result<()> {
         let outcome = Outcome::Failed { step, reason };
         core.store.finish(&Record { outcome, ..record })?;
     }
+    release::put_back_unfinished(core)?;
     for (plugin, memory) in core.store.plugins()? {
         let slot = core.slot_for(&plugin);
         if memory.unloaded {

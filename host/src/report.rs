@@ -90,6 +90,8 @@ pub enum Trigger {
     Load,
     /// An operator's `rollback`.
     Rollback,
+    /// An operator's release.
+    Release,
     /// An operator's `unload`.
     Unload,
     /// A file that was removed from the watched directory.

@@ -16,6 +16,7 @@
 
 mod artifacts;
 mod journal;
+mod releases;
 mod rows;
 mod snapshots;
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod measure;
 pub mod process;
 mod program;
 mod scene;
+pub mod sources;
 mod waiting;
 
 pub use artifact::Artifact;

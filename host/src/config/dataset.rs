@@ -118,10 +118,29 @@ impl Default for DatasetConfig {
 impl SourceConfig {
     /// A file, or a folder of files.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        let path = ("path".to_owned(), SourceSetting::Path(path.into()));
+        SourceConfig::of("file", [("path", SourceSetting::Path(path.into()))])
+    }
+
+    /// A source of another kind, with these settings by their keys.
+    ///
+    /// ```
+    /// use host::config::{Secret, SourceConfig, SourceSetting};
+    ///
+    /// let url = SourceSetting::Secret(Secret::new("redis://127.0.0.1"));
+    /// let key = SourceSetting::Text("rates".to_owned());
+    /// let source = SourceConfig::of("redis", [("url", url), ("key", key)]);
+    /// # assert_eq!(source.text("key"), Some("rates"));
+    /// ```
+    pub fn of<'key>(
+        kind: impl Into<String>,
+        settings: impl IntoIterator<Item = (&'key str, SourceSetting)>,
+    ) -> Self {
+        let settings = settings.into_iter();
         SourceConfig {
-            kind: "file".to_owned(),
-            settings: BTreeMap::from([path]),
+            kind: kind.into(),
+            settings: settings
+                .map(|(key, setting)| (key.to_owned(), setting))
+                .collect(),
         }
     }
 

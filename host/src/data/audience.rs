@@ -11,6 +11,15 @@ use super::{
 use parking_lot::Mutex;
 use std::sync::Arc;
 
+/// Who changes with what is published, in one step.
+#[derive(Default)]
+pub(crate) struct Cast {
+    /// Candidates that are to serve then: they have to fit it, and join the audience by it.
+    pub(crate) joining: Vec<Arc<Reader>>,
+    /// Generations that are to be replaced then: they are not asked.
+    pub(crate) leaving: Vec<u64>,
+}
+
 /// All readers.
 #[derive(Default)]
 pub(crate) struct Audience(Mutex<Vec<Arc<Reader>>>);
@@ -19,6 +28,11 @@ impl Audience {
     /// All of them, in the order of their coming.
     pub(super) fn all(&self) -> Vec<Arc<Reader>> {
         self.0.lock().clone()
+    }
+
+    /// A candidate is one of them from now on.
+    pub(super) fn join(&self, reader: &Arc<Reader>) {
+        self.0.lock().push(Arc::clone(reader));
     }
 
     /// Those that serve and read the dataset in this place.
@@ -30,13 +44,13 @@ impl Audience {
         all
     }
 
-    /// Has all prepare for what is to be shown next, but for `replaced` generations, which will not serve then.
+    /// Has all prepare for what is to be shown next.
     ///
     /// # Errors
     /// The first objection of one that serves.
-    pub(super) fn prepare(&self, next: &Arc<Snapshot>, replaced: &[u64]) -> Result<(), Objection> {
+    pub(super) fn prepare(&self, next: &Arc<Snapshot>, cast: &Cast) -> Result<(), Objection> {
         for reader in self.all() {
-            let is_replaced = replaced.contains(&reader.title().generation);
+            let is_replaced = cast.leaving.contains(&reader.title().generation);
             if is_replaced || reader.is_asked().is_none() {
                 continue;
             }
@@ -59,28 +73,16 @@ impl Audience {
 }
 
 impl Publisher {
-    /// Lets a candidate read: it is prepared for what is shown, or for what is `proposed` to be shown when it serves, and
-    /// for all that is published from now on.
+    /// Lets a candidate read: it is prepared for what is shown, and for all that is published from now on.
     ///
     /// # Errors
     /// It cannot use it. It is not among the audience then.
-    pub(crate) fn enroll(
-        &self,
-        reader: &Arc<Reader>,
-        proposed: Option<&Arc<Snapshot>>,
-    ) -> Result<(), Objection> {
-        let prepare = || {
-            let shown = self.snapshot();
-            let snapshot = proposed.unwrap_or(&shown);
-            reader.prepare(snapshot)?;
-            reader.settle(snapshot);
-            Ok(())
-        };
+    pub(crate) fn enroll(&self, reader: &Arc<Reader>) -> Result<(), Objection> {
         // Twice: what takes its time holds up no decision.
-        prepare()?;
+        reader.try_on(&self.snapshot())?;
         let _turn = self.deciding.lock();
-        prepare()?;
-        self.audience.0.lock().push(Arc::clone(reader));
+        reader.try_on(&self.snapshot())?;
+        self.audience.join(reader);
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt,
+    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -189,6 +190,8 @@ pub(crate) struct Dataset {
     bell: Mutex<Option<Sender<()>>>,
     /// The other side of the bell.
     pub(crate) rung: Receiver<()>,
+    /// Who waits for the bell on no thread.
+    wakers: Mutex<Vec<Waker>>,
 }
 
 /// How a dataset stands.
@@ -235,6 +238,7 @@ impl Dataset {
             }),
             bell: Mutex::new(Some(bell)),
             rung,
+            wakers: Mutex::default(),
         })
     }
 
@@ -244,11 +248,30 @@ impl Dataset {
             // A bell that rings already is enough.
             let _rings = bell.try_send(());
         }
+        self.wake();
     }
 
     /// Lets the source end.
     pub(crate) fn end(&self) {
         *self.bell.lock() = None;
+        self.wake();
+    }
+
+    /// Has this one woken at the next ring, or the end. It looks once more after this: what came before wakes nobody.
+    #[cfg_attr(
+        not(feature = "async-sources"),
+        expect(dead_code, reason = "only sources that wait on no thread ask for it")
+    )]
+    pub(crate) fn wakes(&self, waker: &Waker) {
+        let mut wakers = self.wakers.lock();
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+    }
+
+    fn wake(&self) {
+        let wakers = std::mem::take(&mut *self.wakers.lock());
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Whether the source is to end.

@@ -9,8 +9,9 @@ use super::{
     publisher::Publisher,
     reader::{Objection, ReadOf, Reader, Title},
     revision::Revision,
+    snapshot::Snapshot,
 };
-use crate::{foreign::parsed::Parse, gate::Mark};
+use crate::{foreign::parsed::Parse, gate::GateId};
 use anyhow::{Context, Result, anyhow, bail};
 use std::{
     sync::Arc,
@@ -24,15 +25,20 @@ const FIRST: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
 
 impl Data {
-    /// What these datasets hold.
+    /// What these datasets hold, or are `proposed` to hold.
     ///
     /// # Errors
     /// The first that is not declared, or holds nothing; with what to do about it.
-    pub(crate) fn held_for(&self, reads: &[String]) -> Result<Vec<Arc<Revision>>> {
+    pub(crate) fn held_for(
+        &self,
+        reads: &[String],
+        proposed: Option<&Arc<Snapshot>>,
+    ) -> Result<Vec<Arc<Revision>>> {
         let publisher = self.publisher();
         let held = |dataset: &String| {
             let place = place(publisher, dataset)?;
-            publisher.first(place).with_context(|| {
+            let proposed = proposed.and_then(|proposed| proposed.at(place)).cloned();
+            proposed.or_else(|| publisher.first(place)).with_context(|| {
                 format!(
                     "it reads data \"{dataset}\", which has no revision yet: see `host data list`, or bring one with `host \
                      data put {dataset} FILE`; it is tried again when there is one"
@@ -51,7 +57,7 @@ impl Data {
         reads: &[String],
         title: Title,
         parser: Arc<dyn Parse>,
-        mark: Mark,
+        gate_id: GateId,
         limit: Duration,
     ) -> Result<Option<Arc<Reader>>> {
         if reads.is_empty() {
@@ -65,21 +71,29 @@ impl Data {
         };
         let reads = reads.iter().map(of).collect::<Result<_>>()?;
         let shown = Arc::clone(self.publisher().shown());
-        Ok(Some(Reader::new(title, reads, parser, mark, shown, limit)))
+        Ok(Some(Reader::new(
+            title, reads, parser, gate_id, shown, limit,
+        )))
     }
 
-    /// Lets a candidate read.
+    /// Lets a candidate read what is shown; or what is `proposed`, and then only that until it is published.
     ///
     /// # Errors
-    /// What its datasets hold does not fit it.
-    pub(crate) fn enroll(&self, reader: &Arc<Reader>) -> Result<()> {
-        self.publisher()
-            .enroll(reader, None)
-            .map_err(|Objection { place, mistake }| {
-                let dataset = reader.reads().iter().find(|of| of.place == place);
-                let dataset = dataset.map_or("", |of| &of.dataset);
-                anyhow!("data \"{dataset}\": {mistake}")
-            })
+    /// It does not fit the candidate.
+    pub(crate) fn enroll(
+        &self,
+        reader: &Arc<Reader>,
+        proposed: Option<&Arc<Snapshot>>,
+    ) -> Result<()> {
+        let enrolled = match proposed {
+            None => self.publisher().enroll(reader),
+            Some(proposed) => reader.try_on(proposed),
+        };
+        enrolled.map_err(|Objection { place, mistake }| {
+            let dataset = reader.reads().iter().find(|of| of.place == place);
+            let dataset = dataset.map_or("", |of| &of.dataset);
+            anyhow!("data \"{dataset}\": {mistake}")
+        })
     }
 
     /// A plugin that reads these was turned away, when they held what `seen` has: it is looked at again when one of them holds

@@ -1,8 +1,11 @@
 //! The face: what an embedding service reads of the datasets of its host, and asks of them.
 
 use super::{
+    audience::Cast,
     dataset::{DatasetStatus, Refusal},
+    format::Format,
     ledger::Kept,
+    operator::Wanted,
     publisher::{Publisher, Refused},
     revision::{Origin, Revision, RevisionRecord},
     snapshot::{Snapshot, View},
@@ -143,9 +146,11 @@ impl Host {
         for (dataset, content) in contents {
             let place = self.place_of(&dataset)?;
             before.push((dataset, self.number_at(place)));
-            placed.push((place, content));
+            let declared = self.datasets_of().datasets().get(place);
+            let format = declared.map_or(Format::Bytes, |dataset| dataset.config.format);
+            placed.push(Wanted::new(place, content, format, origin.clone()));
         }
-        let decided = self.datasets_of().put(placed, origin)?;
+        let decided = self.datasets_of().change(placed, &Cast::default())?;
         let numbers = decided.map_err(|refused| self.refused(refused))?;
         let changes = before.into_iter().zip(numbers);
         Ok(DataReport {
@@ -181,8 +186,10 @@ impl Host {
             Some(number) => self.kept(dataset, number)?,
             None => self.kept(dataset, self.one_before(dataset, place)?)?,
         };
-        let decided = self.datasets_of().roll_back(place, kept, who, pin)?;
-        let revision = decided.map_err(|refused| self.refused(refused))?;
+        let wanted = vec![Wanted::back(place, kept, who, pin)];
+        let decided = self.datasets_of().change(wanted, &Cast::default())?;
+        let numbers = decided.map_err(|refused| self.refused(refused))?;
+        let revision = numbers.first().copied().unwrap_or_default();
         Ok(DatasetChange {
             dataset: dataset.to_owned(),
             revision,
@@ -273,7 +280,7 @@ impl Host {
         let dataset = self.datasets_of().datasets().get(place);
         DataError::Refused {
             dataset: dataset.map_or_else(String::new, |dataset| dataset.name.clone()),
-            refusal: Box::new(refusal),
+            refusal,
         }
     }
 }

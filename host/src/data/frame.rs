@@ -22,7 +22,7 @@
 //!    and no frame lasts, no other plugin is further out on this thread: if it is inside its own gate, that call is the
 //!    outermost. Calls that are nested on one gate do not move its pin, and those on others move other pins.
 //! 2. *Looking without a lock, against taking out.* In a frame of a call, the entry is held by the call's stay: the keeper
-//!    finds the stay over only after `exited` was stored with release, and all looks of that call before. In a standing
+//!    finds the stay over only after the mark of its end was stored with release, and all looks of that call before. In a standing
 //!    frame, the session counts as a look. Outside, the look is counted under the entry's lock. A look that is kept
 //!    longer is seen in `looks`, which it leaves with release.
 //! 3. *A frame's pointers.* `FRAME` leads to entries on this thread's shelf, which are not taken off it while it does, and to a
@@ -43,7 +43,7 @@ use super::{
     reader::Reader,
     snapshot::{Shown, Snapshot},
 };
-use crate::gate::{Brief, Mark, Stay};
+use crate::gate::{Brief, GateId, Stay};
 use plugin_api::contract::{Glance, Lens};
 use std::{
     cell::{Cell, RefCell},
@@ -271,7 +271,7 @@ fn span_of(reader: &Reader, frame: Frame) -> (Span, Option<Seen>) {
             seen => (frame.span, seen),
         };
     }
-    match with_shelf(|_| reader.mark().stay()).flatten() {
+    match with_shelf(|_| reader.gate_id().stay()).flatten() {
         Some(call) => (Span::Call(call), None),
         None => (Span::None, None),
     }
@@ -315,10 +315,10 @@ fn put(reader: &Reader, new: Held) -> (Arc<Entry>, Option<Held>) {
 }
 
 /// The plugin behind this gate is about to call another on this thread: what that sees is what this call sees.
-pub(crate) fn open(mark: Mark) {
+pub(crate) fn open(gate_id: GateId) {
     let frame = FRAME.get();
     if !frame.lasts()
-        && let Some(call) = mark.stay()
+        && let Some(call) = gate_id.stay()
     {
         with_shelf(|own| own.open(call, ptr::null()));
     }

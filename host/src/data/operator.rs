@@ -4,95 +4,98 @@
 //! holds against the source.
 
 use super::{
+    audience::Cast,
+    format::Format,
     ledger::{ByHand, Kept},
     publisher::{Candidate, Publisher, Refused},
     revision::Origin,
+    snapshot::Snapshot,
 };
 use crate::{artifact::Digest, data::Refusal};
 use anyhow::Result;
+use std::sync::Arc;
+
+/// Content that an operator wants to have published.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// The dataset.
+    pub(crate) place: usize,
+    content: Vec<u8>,
+    format: Format,
+    origin: Origin,
+    by_hand: ByHand,
+    /// The number that was taken for it when it was proposed; 0 before.
+    number: u64,
+}
+
+impl Wanted {
+    /// New content.
+    pub(crate) fn new(place: usize, content: Vec<u8>, format: Format, origin: Origin) -> Wanted {
+        Wanted {
+            place,
+            content,
+            format,
+            origin,
+            by_hand: ByHand {
+                back_to: None,
+                pinned: false,
+            },
+            number: 0,
+        }
+    }
+
+    /// The content of a kept revision.
+    pub(crate) fn back(place: usize, kept: Kept, who: &str, pinned: bool) -> Wanted {
+        let Kept { record, content } = kept;
+        let origin = Origin::Rollback {
+            to: record.number,
+            who: who.to_owned(),
+        };
+        Wanted {
+            by_hand: ByHand {
+                back_to: Some(record.number),
+                pinned,
+            },
+            ..Wanted::new(place, content, record.format, origin)
+        }
+    }
+
+    /// It comes from there.
+    pub(crate) fn come_from(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
+    /// The digest of the content.
+    pub(crate) fn hash(&self) -> Digest {
+        Digest::of(&self.content)
+    }
+}
 
 impl Publisher {
-    /// Contents from an operator: all become revisions, or none. Gives the number that each dataset holds then.
+    /// What operators want: all becomes a revision each, or nothing does, in one step with a change of those who read. Gives
+    /// the number that each dataset holds then.
     ///
     /// # Errors
     /// The outer one: the ledger cannot be written. The inner one: one of them was refused.
-    pub(crate) fn put(
+    pub(crate) fn change(
         &self,
-        contents: Vec<(usize, Vec<u8>)>,
-        origin: &Origin,
+        wanted: Vec<Wanted>,
+        cast: &Cast,
     ) -> Result<Result<Vec<u64>, Refused>> {
-        let by_hand = ByHand {
-            back_to: None,
-            pinned: false,
-        };
-        let mut candidates = Vec::new();
-        let places: Vec<usize> = contents.iter().map(|(place, _)| *place).collect();
-        for (place, content) in contents {
-            let Some(dataset) = self.datasets.get(place) else {
-                continue;
-            };
-            let format = dataset.config.format;
-            self.note_received(place, Digest::of(&content), content.len(), origin);
-            match self.prepare(
-                place,
-                content,
-                format,
-                origin.clone(),
-                Some(by_hand.clone()),
-            ) {
-                Ok(candidate) => candidates.push(candidate),
-                Err(refusal) => {
-                    self.refuse(place, Refusal::clone(&refusal))?;
-                    return Ok(Err((place, *refusal)));
-                }
-            }
-        }
-        self.by_hand(candidates, &places)
-    }
-
-    /// Goes back to a kept revision.
-    ///
-    /// # Errors
-    /// As those of [`Publisher::put`].
-    pub(crate) fn roll_back(
-        &self,
-        place: usize,
-        kept: Kept,
-        who: &str,
-        pinned: bool,
-    ) -> Result<Result<u64, Refused>> {
-        let origin = Origin::Rollback {
-            to: kept.record.number,
-            who: who.to_owned(),
-        };
-        let by_hand = ByHand {
-            back_to: Some(kept.record.number),
-            pinned,
-        };
-        let format = kept.record.format;
-        match self.prepare(place, kept.content, format, origin, Some(by_hand)) {
-            Ok(candidate) => {
-                let numbers = self.by_hand(vec![candidate], &[place])?;
-                Ok(numbers.map(|numbers| numbers.first().copied().unwrap_or_default()))
-            }
-            Err(refusal) => {
-                self.refuse(place, Refusal::clone(&refusal))?;
-                Ok(Err((place, *refusal)))
-            }
-        }
-    }
-
-    fn by_hand(
-        &self,
-        candidates: Vec<Candidate>,
-        places: &[usize],
-    ) -> Result<Result<Vec<u64>, Refused>> {
-        let lifted: Vec<usize> = candidates
+        let places: Vec<usize> = wanted.iter().map(|wanted| wanted.place).collect();
+        let lifted: Vec<usize> = wanted
             .iter()
-            .filter(|candidate| !candidate.by_hand.as_ref().is_some_and(|by| by.pinned))
-            .map(|candidate| candidate.place)
+            .filter(|wanted| !wanted.by_hand.pinned)
+            .map(|wanted| wanted.place)
             .collect();
-        let decided = self.decide(&self.deciding.lock(), candidates)?;
+        let candidates = match self.candidates(wanted) {
+            Ok(candidates) => candidates,
+            Err((place, refusal)) => {
+                self.refuse(place, Refusal::clone(&refusal))?;
+                return Ok(Err((place, refusal)));
+            }
+        };
+        let decided = self.decide_with(&self.deciding.lock(), candidates, cast)?;
         if let Err(refused) = decided {
             return Ok(Err(refused));
         }
@@ -102,5 +105,39 @@ impl Publisher {
         }
         let number = |place: &usize| self.held(*place).map_or(0, |held| held.record.number);
         Ok(Ok(places.iter().map(number).collect()))
+    }
+
+    /// What would be shown after [`Publisher::change`]. Nothing is changed, but that each takes its number, which is used for
+    /// nothing else.
+    ///
+    /// # Errors
+    /// One of them would be refused, whoever reads it.
+    pub(crate) fn propose(&self, wanted: &mut [Wanted]) -> Result<Arc<Snapshot>, Refused> {
+        let candidates = self.candidates(wanted.to_vec())?;
+        let proposed = self.as_if(candidates);
+        for wanted in wanted {
+            let number = proposed.at(wanted.place).map(|it| it.record.number);
+            wanted.number = number.unwrap_or_default();
+        }
+        Ok(proposed)
+    }
+
+    fn candidates(&self, wanted: Vec<Wanted>) -> Result<Vec<Candidate>, Refused> {
+        let candidate = |wanted: Wanted| {
+            let Wanted {
+                place,
+                content,
+                format,
+                origin,
+                by_hand,
+                number,
+            } = wanted;
+            self.note_received(place, Digest::of(&content), content.len(), &origin);
+            let candidate = self.prepare(place, content, format, origin, Some(by_hand));
+            let mut candidate = candidate.map_err(|refusal| (place, refusal))?;
+            candidate.revision.record.number = number;
+            Ok(candidate)
+        };
+        wanted.into_iter().map(candidate).collect()
     }
 }

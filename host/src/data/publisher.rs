@@ -12,7 +12,7 @@
 //!    pinned holds until an operator lifts the pin.
 
 use super::{
-    audience::Audience,
+    audience::{Audience, Cast},
     dataset::{Dataset, DatasetStatus, Refusal, Stage},
     format::{Format, Mistake},
     herald::{Herald, Messenger},
@@ -78,7 +78,7 @@ pub(super) struct Candidate {
 type Change<'a> = (usize, &'a Dataset, Memory, Option<Arc<Revision>>);
 
 /// Why a change of several datasets was refused: one of them, and its refusal.
-pub(crate) type Refused = (usize, Refusal);
+pub(crate) type Refused = (usize, Box<Refusal>);
 
 impl Publisher {
     /// Opens the datasets: each holds the last good revision of the ledger.
@@ -194,7 +194,7 @@ impl Publisher {
                     Ok(numbers) => Ok(numbers
                         .first()
                         .map_or(Decision::Unchanged, |number| Decision::Published(*number))),
-                    Err((_, refusal)) => Ok(Decision::Refused(refusal)),
+                    Err((_, refusal)) => Ok(Decision::Refused(*refusal)),
                 }
             }
         }
@@ -316,15 +316,15 @@ impl Publisher {
         turn: &MutexGuard<'_, ()>,
         candidates: Vec<Candidate>,
     ) -> Result<Result<Vec<u64>, Refused>> {
-        self.decide_without(turn, candidates, &[])
+        self.decide_with(turn, candidates, &Cast::default())
     }
 
-    /// The same, with generations that are not asked since they are replaced in the same step.
-    pub(super) fn decide_without(
+    /// The same, in one step with a change of those who read.
+    pub(super) fn decide_with(
         &self,
         turn: &MutexGuard<'_, ()>,
         candidates: Vec<Candidate>,
-        replaced: &[u64],
+        cast: &Cast,
     ) -> Result<Result<Vec<u64>, Refused>> {
         let mut changes = Vec::new();
         for mut candidate in candidates {
@@ -339,8 +339,10 @@ impl Publisher {
             });
             if is_new {
                 // Taken for good: a check may remember what it saw under this number.
-                facts.memory.last += 1;
-                record.number = facts.memory.last;
+                if record.number == 0 || record.number != facts.memory.last {
+                    facts.memory.last += 1;
+                    record.number = facts.memory.last;
+                }
                 record.time = now_millis();
             }
             let mut memory = facts.memory.clone();
@@ -360,9 +362,15 @@ impl Publisher {
         }
         let next = self.next(&changes);
         if let Some(next) = &next
-            && let Err(objection) = self.audience.prepare(next, replaced)
+            && let Err(objection) = self.audience.prepare(next, cast)
         {
             return self.refused_by_a_reader(turn, &changes, objection).map(Err);
+        }
+        let to_be_shown = next.clone().unwrap_or_else(|| self.snapshot());
+        for reader in &cast.joining {
+            if let Err(objection) = reader.prepare(&to_be_shown) {
+                return self.refused_by_a_reader(turn, &changes, objection).map(Err);
+            }
         }
         let mut entries: Vec<Entry<'_>> = changes
             .iter_mut()
@@ -370,7 +378,32 @@ impl Publisher {
             .collect();
         self.ledger.write(&mut entries)?;
         drop(entries);
+        for reader in &cast.joining {
+            reader.settle(&to_be_shown);
+            self.audience.join(reader);
+        }
         Ok(Ok(self.publish(turn, changes, next)))
+    }
+
+    /// What would be shown after these candidates. Their numbers are taken for good.
+    pub(super) fn as_if(&self, candidates: Vec<Candidate>) -> Arc<Snapshot> {
+        let _turn = self.deciding.lock();
+        let shown = self.shown.load();
+        let new = candidates.into_iter().filter_map(|mut candidate| {
+            let dataset = self.datasets.get(candidate.place)?;
+            let record = &mut candidate.revision.record;
+            let held = shown.at(candidate.place);
+            if held.is_some_and(|held| {
+                (held.record.hash, held.record.format) == (record.hash, record.format)
+            }) {
+                return None;
+            }
+            let mut facts = dataset.facts.lock();
+            facts.memory.last += 1;
+            record.number = facts.memory.last;
+            Some((candidate.place, Arc::new(candidate.revision)))
+        });
+        Arc::new(shown.next(new))
     }
 
     /// What is to be shown after these changes, if there is anything new in them.
@@ -409,7 +442,7 @@ impl Publisher {
         };
         self.note_refusal(turn, place, refusal.clone())?;
         self.audience.settle(&self.snapshot());
-        Ok((place, refusal))
+        Ok((place, Box::new(refusal)))
     }
 
     /// Shows what is on disk by now, and tells of it.
@@ -492,7 +525,7 @@ fn pins(by_hand: Option<&ByHand>) -> bool {
 fn brought(hash: Digest, origin: &Origin) -> Brought {
     let cursor = match origin {
         Origin::Source { cursor, .. } => cursor.clone(),
-        Origin::Operator { .. } | Origin::Rollback { .. } => None,
+        Origin::Operator { .. } | Origin::Release { .. } | Origin::Rollback { .. } => None,
     };
     Brought { hash, cursor }
 }

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     data::Revision,
     foreign::parsed::Parse,
-    gate::Mark,
+    gate::GateId,
     hand::{CallsOut, Hand},
 };
 use arc_swap::ArcSwap;
@@ -89,7 +89,7 @@ pub(crate) struct Reader {
     title: Title,
     reads: Vec<ReadOf>,
     limit: Duration,
-    mark: Mark,
+    gate_id: GateId,
     shown: Arc<Shown>,
     standing: Mutex<Standing>,
     parser: Mutex<Option<Arc<dyn Parse>>>,
@@ -123,7 +123,7 @@ impl Reader {
         title: Title,
         reads: Vec<ReadOf>,
         parser: Arc<dyn Parse>,
-        mark: Mark,
+        gate_id: GateId,
         shown: Arc<Shown>,
         limit: Duration,
     ) -> Arc<Reader> {
@@ -136,7 +136,7 @@ impl Reader {
             title,
             reads,
             limit,
-            mark,
+            gate_id,
             shown,
             standing: Mutex::new(Standing::Candidate),
             parser: Mutex::new(Some(parser)),
@@ -172,8 +172,8 @@ impl Reader {
         &self.shown
     }
 
-    pub(super) fn mark(&self) -> Mark {
-        self.mark
+    pub(super) fn gate_id(&self) -> GateId {
+        self.gate_id
     }
 
     /// It has begun to hold something.
@@ -257,6 +257,16 @@ impl Reader {
             self.parse_by_hand(tasks)?
         };
         self.keep(snapshot, parsed);
+        Ok(())
+    }
+
+    /// Prepares for a snapshot, and has it as the latest.
+    ///
+    /// # Errors
+    /// As those of [`Reader::prepare`].
+    pub(crate) fn try_on(&self, snapshot: &Arc<Snapshot>) -> Result<(), Objection> {
+        self.prepare(snapshot)?;
+        self.settle(snapshot);
         Ok(())
     }
 

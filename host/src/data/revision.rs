@@ -56,6 +56,13 @@ pub enum Origin {
         /// Who, as far as it is known.
         who: String,
     },
+    /// A release brought it.
+    Release {
+        /// The release's number.
+        release: u64,
+        /// Who asked for it, as far as it is known.
+        who: String,
+    },
     /// An operator went back to it.
     Rollback {
         /// The revision whose content it is.
@@ -93,6 +100,7 @@ impl fmt::Display for Origin {
                 }
             }
             Origin::Operator { who } => f.write_str(who),
+            Origin::Release { release, who } => write!(f, "release {release} by {who}"),
             Origin::Rollback { to, who } => write!(f, "rollback to {to} by {who}"),
         }
     }

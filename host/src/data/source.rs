@@ -9,6 +9,10 @@
 //! [`Source::follow`]; it is called again after a pause that grows.
 
 pub(crate) mod file;
+#[cfg(any(feature = "rabbitmq", feature = "redis"))]
+mod tls;
+#[cfg(feature = "async-sources")]
+mod wait;
 
 use super::{
     dataset::{Dataset, Refusal, SourceState, Stage},
@@ -29,8 +33,31 @@ use std::{
     time::Duration,
 };
 
-/// Every kind of source. One that is not built in still stands here, with the feature that has it.
-pub(crate) const KINDS: &[Kind] = &[file::KIND];
+/// Declares the kinds that are cargo features, each by its file and its feature.
+macro_rules! kinds {
+    ($($word:ident: $feature:literal,)*) => {
+        $(
+            #[cfg(feature = $feature)]
+            mod $word;
+        )*
+
+        /// Every kind of source. One that is not built in still stands here, with the feature that has it.
+        pub(crate) const KINDS: &[Kind] = &[
+            file::KIND,
+            $(
+                #[cfg(feature = $feature)]
+                $word::KIND,
+                #[cfg(not(feature = $feature))]
+                Kind::not_built_in(stringify!($word), $feature),
+            )*
+        ];
+    };
+}
+
+kinds! {
+    rabbitmq: "rabbitmq",
+    redis: "redis",
+}
 
 /// The first pause after a source has failed.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -49,6 +76,20 @@ pub(crate) struct Kind {
     pub(crate) place: &'static str,
     /// Makes a source of its settings; `None` where the feature is not built in.
     pub(crate) make: Option<Make>,
+}
+
+impl Kind {
+    /// A kind whose feature is absent.
+    #[allow(dead_code, reason = "with every feature there, no kind is missing")]
+    const fn not_built_in(word: &'static str, feature: &'static str) -> Kind {
+        Kind {
+            word,
+            feature: Some(feature),
+            keys: &[],
+            place: "",
+            make: None,
+        }
+    }
 }
 
 /// Makes a source of its settings.
@@ -166,7 +207,10 @@ impl Inbox {
     }
 
     /// What the dataset holds, and where the source was when it last brought something.
-    #[expect(dead_code, reason = "files have no cursor")]
+    #[cfg_attr(
+        not(any(feature = "rabbitmq", feature = "redis")),
+        expect(dead_code, reason = "files have no cursor")
+    )]
     pub(crate) fn held(&self) -> (Option<Arc<Revision>>, Option<String>) {
         let facts = self.dataset().ok().map(|dataset| dataset.facts.lock());
         let cursor = facts.and_then(|facts| facts.memory.brought.clone()?.cursor);

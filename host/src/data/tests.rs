@@ -1,10 +1,6 @@
 //! What publisher and ledger promise, whatever comes in whatever order.
 
-use super::{
-    ledger::Ledger,
-    publisher::{Decision, Publisher},
-    *,
-};
+use super::{ledger::Ledger, publisher::Decision, *};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use tempfile::TempDir;
@@ -58,10 +54,14 @@ pub(super) fn bring(publisher: &Publisher, content: &str) -> Decision {
 pub(super) fn put(publisher: &Publisher, contents: &[(usize, &str)]) -> Result<Vec<u64>, String> {
     let contents = contents
         .iter()
-        .map(|(place, content)| (*place, content.as_bytes().to_vec()))
+        .map(|(place, content)| {
+            let content = content.as_bytes().to_vec();
+            Wanted::new(*place, content, Format::Json, Origin::operator("a test"))
+        })
         .collect();
-    let origin = Origin::operator("a test");
-    let put = publisher.put(contents, &origin).expect("the ledger works");
+    let put = publisher
+        .change(contents, &Cast::default())
+        .expect("the ledger works");
     put.map_err(|(place, refusal)| format!("{place}: {}", refusal.mistake))
 }
 
@@ -71,8 +71,9 @@ fn back(publisher: &Publisher, to: u64, pinned: bool) -> u64 {
         .revision("a", to)
         .expect("the ledger works");
     let kept = kept.expect("it is kept");
-    let back = publisher.roll_back(0, kept, "a test", pinned);
-    back.expect("the ledger works").expect("it is valid")
+    let wanted = vec![Wanted::back(0, kept, "a test", pinned)];
+    let back = publisher.change(wanted, &Cast::default());
+    back.expect("the ledger works").expect("it is valid")[0]
 }
 
 pub(super) fn held(publisher: &Publisher, place: usize) -> String {

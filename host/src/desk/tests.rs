@@ -6,8 +6,8 @@ use plugin_api::contract::{JobControlBox, JobObject, JobObject_TO};
 use std::sync::mpsc;
 
 fn desk(host: Weak<dyn Switchboard>) -> Arc<Desk> {
-    let mark = crate::slot::Slot::new("test").gate.mark();
-    Desk::new(host, Arc::from("test"), 1, mark, None)
+    let gate_id = crate::slot::Slot::new("test").gate.gate_id();
+    Desk::new(host, Arc::from("test"), 1, gate_id, None)
 }
 
 struct Rings(mpsc::Sender<()>);

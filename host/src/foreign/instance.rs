@@ -113,6 +113,7 @@ impl Candidate {
     pub(crate) fn into_instance(self, lock: Locking, tables: Arc<Tables>) -> Instance {
         Instance {
             object: UnsafeCell::new(self.object),
+            open: matches!(lock, Locking::None).then(|| Arc::clone(&tables)),
             tables,
             lock: match lock {
                 Locking::None => None,
@@ -141,6 +142,8 @@ pub(crate) enum Locking {
 pub(crate) struct Instance {
     object: UnsafeCell<PluginObjectBox>,
     tables: Arc<Tables>,
+    /// The same, where no lock is to be taken: all that a call through an interface asks.
+    open: Option<Arc<Tables>>,
     /// Between `&mut self` methods and all others; absent where there are none of the former.
     lock: Option<Lock>,
     library: Library,
@@ -328,8 +331,9 @@ impl Instance {
     /// The object, and the table at `place`: where callers find one there, and no `&mut self` method is to be minded.
     #[inline(always)]
     pub(crate) fn open_to(&self, place: usize) -> Option<(Object, *const ())> {
-        let table = self.tables.find(place)?;
-        self.lock.is_none().then(|| (self.tables.object(), table))
+        let tables = self.open.as_ref()?;
+        let table = tables.find(place)?;
+        Some((tables.object(), table))
     }
 
     /// Lets `inside` call a function of a table, waiting at most `limit` for the calls that it cannot run beside; `None`

@@ -13,31 +13,32 @@
 //! be asked since when it is inside. What pins count comes together in the tenant's *tally*.
 //!
 //! # Terms and states
-//! - *pin*: one thread's note on one gate: `entered` and `exited` count its leases; they differ by one while it is
-//!   inside. Only nested leases are not counted: they end before the one they are nested in.
+//! - *pin*: one thread's note on one gate. Its `mark` counts the leases that have ended, and has a bit for one that has
+//!   not: so each lease has a number. Only nested leases are not counted: they end before the one they are nested in.
 //! - *bias*: the tenant, where callers may enter by their pins alone; null where they must go by the door.
 //! - *biased* (bias = current), *by the door* (bias null, the lock free for readers), *closed* (bias null, the write side
 //!   held). A swap goes from the first to the second, waits for the pins, takes the lock, and goes back to the first.
 //!   Callers wait only in the third, and while the lock is being taken, which is tried for a short time only.
 //!
 //! # Who may touch what
-//! A pin is written by its own thread only; anybody reads it (its counts under the tally's lock). `current` and `tenant`
-//! are written by whoever holds the gate's `swap` lock: one swap at a time; so is `bias`, but that whoever lets only insiders
-//! in makes it null at any time. The tables of a thread's pins belong to that thread.
+//! A pin is written by its own thread only, but that a tenant's end has it forget whom it counts for; anybody reads it (its
+//! counts under the tally's lock). `current` and `tenant` are written by whoever holds the gate's `swap` lock: one swap at
+//! a time; so is `bias`, but that whoever lets only insiders in makes it null at any time. The tables of a thread's pins
+//! belong to that thread.
 //!
 //! # Protocols, and why they hold
-//! 1. *Enter by the pin, against leaving the bias.* The caller stores `entered`, passes its fence, loads `bias`. The swap
+//! 1. *Enter by the pin, against leaving the bias.* The caller marks its pin, passes its fence, loads `bias`. The swap
 //!    stores null to `bias`, passes its fence, loads every pin. By the fences one of them sees the other's store: either
 //!    the caller finds null and goes by the door, or the swap finds it inside and waits. A caller whose pin is not on the
 //!    list yet takes the list's lock after the swap has, and so finds null. Who turns back, and calls nothing, takes its
 //!    number back; whoever waits for that number asks whether anybody is inside at all.
-//! 2. *Leave.* `exited` is stored with release, and loaded with acquire: what a call did happens before what the swap
-//!    does with the tenant.
+//! 2. *Leave.* Every mark is stored with release, and loaded with acquire: what a call did happens before what the swap
+//!    does with the tenant, also where the swap sees but the mark of the thread's next lease.
 //! 3. *By the door.* The caller holds the read side before it reads `current`, and marks its pin `by_the_door`; a swap
 //!    does not wait for such pins, since it will have the write side.
 //! 4. *Replace.* The bias is left, the new tenant is stored to `current`, then to `bias`: so a thread that has found it by
-//!    the door or nested does not find the old one by its pin. After the fence every pin's `entered` is noted. A lease
-//!    that begins later finds the new tenant; one that began before has ended when `exited` has come up to that number.
+//!    the door or nested does not find the old one by its pin. After the fence the number of every pin's lease is noted. A
+//!    lease that begins later finds the new tenant; one that began before has ended when so many have.
 //!    By the door the same fences stand between the pin's store and the load of `current`. The number may be that of a
 //!    lease on the new tenant already: then the old one is waited for longer than need be.
 //! 5. *Pending.* A call that is pending holds an [owned](owned) lease: an entry in a register, which closing waits for
@@ -45,6 +46,9 @@
 //! 6. *Nested.* A thread that is inside a gate goes through it again without touching door or counters: it would wait
 //!    behind a swap that waits for it. What it reads as `current` stays until its outer lease ends: closing waits for that
 //!    lease, and replacing for its number.
+//! 7. *Count.* A pin counts for one tenant, which it knows by its address: where `bias` is the same, the call is that
+//!    tenant's. So before a tenant is given away every pin forgets it, and its address may be another's. With nobody
+//!    inside, no pin comes to it again. What a caller finds in `bias` was published after that.
 //!
 //! # Races considered
 //! A swap that gives up restores the bias before it lets the next one begin; callers by the door at that time keep the
@@ -79,9 +83,9 @@ pub(crate) use lease::{Call, Knot, Lease};
 use owned::{HeldBack, Register};
 pub(crate) use owned::{Owned, Within, is_inside_any};
 pub(crate) use pin::Inside;
-use pin::{Pin, Pins};
+use pin::{INSIDE, Pin, Pins};
 #[cfg_attr(modelled, expect(unused_imports, reason = "models have no data"))]
-pub(crate) use stay::{Brief, Mark, Stay};
+pub(crate) use stay::{Brief, GateId, Stay};
 use std::{
     cell::Cell,
     marker::PhantomData,
@@ -192,16 +196,16 @@ impl<T: Tenant> Gate<T> {
         limit: Duration,
     ) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
-        let entered = note.entered.load(Ordering::Relaxed);
-        if note.exited.load(Ordering::Relaxed) != entered {
+        let mark = note.mark.load(Ordering::Relaxed);
+        if mark & INSIDE != 0 {
             return self.enter_nested(pin, since);
         }
-        note.entered.store(entered + 1, Ordering::Relaxed);
+        note.mark.store(mark | INSIDE, Ordering::Release);
         self.fences.of_the_many();
         let tenant = self.bias.load(Ordering::Acquire);
         match NonNull::new(tenant) {
             Some(tenant) if for_one.is_none() => Ok(self.lease(tenant, pin, Way::Pin, since)),
-            _ => self.enter_by_the_door(pin, for_one, entered, since, limit),
+            _ => self.enter_by_the_door(pin, for_one, mark, since, limit),
         }
     }
 
@@ -222,9 +226,10 @@ impl<T: Tenant> Gate<T> {
             stands_for: Cell::new(0),
             _on_this_thread: PhantomData,
         };
-        let (note, number) = (unpin::look(&pin), lease.tenant().number());
-        if !matches!(lease.way, Way::Nested) && note.tenant.load(Ordering::Relaxed) != number {
-            note.count_for(number, lease.tenant().tally());
+        let (note, address) = (unpin::look(&pin), tenant.as_ptr().cast());
+        if !matches!(lease.way, Way::Nested) && !note.counts_for(address) {
+            let tenant = lease.tenant();
+            note.count_for(address, tenant.number(), tenant.tally());
         }
         lease
     }
@@ -236,12 +241,12 @@ impl<T: Tenant> Gate<T> {
         &self,
         pin: NonNull<Pin>,
         for_one: Option<Arc<Pin>>,
-        entered: u64,
+        mark: u64,
         since: Instant,
         limit: Duration,
     ) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
-        note.entered.store(entered, Ordering::Release);
+        note.mark.store(mark, Ordering::Release);
         let way = |door| Way::Door {
             _door: door,
             for_one: for_one.clone(),
@@ -255,17 +260,19 @@ impl<T: Tenant> Gate<T> {
         if self.for_insiders.load(Ordering::SeqCst) && !is_inside_any() {
             return refuse(Refusal::ForInsiders);
         }
-        let Some(door) = self.door.try_read_for(limit) else {
+        // A swap that goes well closes the door for less than it takes to be woken.
+        let door = for_a_moment(|| self.door.try_read());
+        let Some(door) = door.or_else(|| self.door.try_read_for(limit)) else {
             return refuse(Refusal::OutOfTime);
         };
         note.by_the_door.store(true, Ordering::Relaxed);
-        note.entered.store(entered + 1, Ordering::Release);
+        note.mark.store(mark | INSIDE, Ordering::Release);
         // Both sides in full: by the door, time is no matter.
         sync::fence(Ordering::SeqCst);
         match NonNull::new(self.current.load(Ordering::Acquire)) {
             Some(tenant) => Ok(self.lease(tenant, pin, way(door), since)),
             None => {
-                note.entered.store(entered, Ordering::Release);
+                note.mark.store(mark, Ordering::Release);
                 note.by_the_door.store(false, Ordering::Release);
                 drop(door);
                 refuse(Refusal::Vacant)
@@ -307,7 +314,7 @@ impl<T: Tenant> Gate<T> {
             return Err(self.inside());
         }
         let mut unbiased = Unbiased::new(self);
-        let pins = unbiased.pins();
+        let pins = self.pins.inside();
         let seen = Instant::now();
         if !wait_for(&pins, deadline) {
             return Err(self.inside_since(&pins, seen));
@@ -315,7 +322,9 @@ impl<T: Tenant> Gate<T> {
         let mut pause = Duration::from_millis(1);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if let Some(door) = self.door.try_write_for(patience.min(left))
+            // As long as it is only tried, short calls come and go by the door meanwhile.
+            let door = for_a_moment(|| self.door.try_write());
+            if let Some(door) = door.or_else(|| self.door.try_write_for(patience.min(left)))
                 && self.register.is_empty(tenant)
             {
                 unbiased.stays = true;
@@ -339,15 +348,10 @@ impl<T: Tenant> Gate<T> {
         let _alone = self.swap.lock();
         let before = self.put(tenant)?;
         self.fences.of_the_one();
-        let pins = self.pins.all();
-        let waits = pins
-            .into_iter()
-            .filter(|pin| pin.is_inside())
-            .map(|pin| (pin.entered.load(Ordering::Acquire), pin))
-            .collect();
         Some(Leaving {
             tenant: Some(before),
-            waits,
+            waits: self.pins.inside(),
+            pins: Arc::clone(&self.pins),
             register: Arc::clone(&self.register),
         })
     }
@@ -400,7 +404,7 @@ impl<T: Tenant> Gate<T> {
     fn inside_since(&self, pins: &[(u64, Arc<Pin>)], seen: Instant) -> Vec<Inside> {
         let still: Vec<Inside> = pins
             .iter()
-            .filter(|(entered, pin)| pin.holds(*entered))
+            .filter(|(lease, pin)| pin.holds(*lease))
             .map(|(_, pin)| pin.describe())
             .collect();
         let mut inside = self.inside();
@@ -414,11 +418,22 @@ impl<T: Tenant> Gate<T> {
     }
 }
 
+/// Tries again and again, for a few microseconds: who sleeps instead is woken late.
+fn for_a_moment<R>(attempt: impl Fn() -> Option<R>) -> Option<R> {
+    (0..sync::TRIES).find_map(|_| {
+        let done = attempt();
+        if done.is_none() {
+            sync::spin_loop();
+        }
+        done
+    })
+}
+
 /// Waits until each pin's lease has ended or is by the door. Says whether they did before the deadline.
 fn wait_for(pins: &[(u64, Arc<Pin>)], deadline: Instant) -> bool {
     let began = Instant::now();
-    for (entered, pin) in pins {
-        while pin.holds(*entered) && !pin.by_the_door.load(Ordering::Acquire) {
+    for (lease, pin) in pins {
+        while pin.holds(*lease) && !pin.by_the_door.load(Ordering::Acquire) {
             let now = Instant::now();
             if now >= deadline {
                 return false;
@@ -445,15 +460,6 @@ impl<'gate, T: Tenant> Unbiased<'gate, T> {
         gate.bias.store(ptr::null_mut(), Ordering::SeqCst);
         gate.fences.of_the_one();
         Unbiased { gate, stays: false }
-    }
-
-    /// The pins whose leases are to be waited for, with the number at which they have ended.
-    fn pins(&self) -> Vec<(u64, Arc<Pin>)> {
-        let pins = self.gate.pins.all();
-        pins.into_iter()
-            .filter(|pin| pin.is_inside())
-            .map(|pin| (pin.entered.load(Ordering::Acquire), pin))
-            .collect()
     }
 }
 
@@ -485,6 +491,7 @@ impl<T: Tenant> Closed<'_, T> {
         Some(Leaving {
             tenant: Some(before),
             waits: Vec::new(),
+            pins: Arc::clone(&self.gate.pins),
             register: Arc::clone(&self.gate.register),
         })
     }
@@ -501,6 +508,7 @@ impl<T: Tenant> Drop for Closed<'_, T> {
 pub(crate) struct Leaving<T: Tenant> {
     tenant: Option<Arc<T>>,
     waits: Vec<(u64, Arc<Pin>)>,
+    pins: Arc<Pins>,
     register: Arc<Register>,
 }
 
@@ -518,7 +526,7 @@ impl<T: Tenant> Leaving<T> {
 
     /// The calls that are inside.
     pub(crate) fn inside(&mut self) -> Vec<Inside> {
-        self.waits.retain(|(entered, pin)| pin.holds(*entered));
+        self.waits.retain(|(lease, pin)| pin.holds(*lease));
         let mut inside: Vec<Inside> = self.waits.iter().map(|(_, pin)| pin.describe()).collect();
         let number = self.tenant.as_ref().map(|tenant| tenant.number());
         inside.extend(self.register.inside(number));
@@ -533,6 +541,7 @@ impl<T: Tenant> Leaving<T> {
         if !self.inside().is_empty() {
             return Err(self);
         }
+        self.pins.forget(Arc::as_ptr(self.tenant()).cast());
         match self.tenant.take().map(Arc::try_unwrap) {
             Some(Ok(tenant)) => Ok(tenant),
             Some(Err(tenant)) => {
@@ -547,10 +556,13 @@ impl<T: Tenant> Leaving<T> {
 impl<T: Tenant> Drop for Leaving<T> {
     fn drop(&mut self) {
         let is_left = !self.inside().is_empty();
-        if let Some(tenant) = self.tenant.take()
-            && is_left
-        {
+        let Some(tenant) = self.tenant.take() else {
+            return;
+        };
+        if is_left {
             std::mem::forget(tenant);
+        } else {
+            self.pins.forget(Arc::as_ptr(&tenant).cast());
         }
     }
 }
@@ -575,5 +587,12 @@ mod unpin {
         // taken out of there is a `Leaving`, which gives nothing away before the leases on it have ended (protocols 1,
         // 3, 4, 5 and 6), or comes out of a closed gate, where there are none.
         unsafe { tenant.as_ref() }
+    }
+
+    /// The same, of a tenant that its pin counts for.
+    #[inline(always)]
+    pub(super) fn reach_known<'lease, T>(tenant: *const T) -> &'lease T {
+        // SAFETY: What a pin counts for is no null pointer, and this was `bias` when the lease began: see above.
+        unsafe { &*tenant }
     }
 }

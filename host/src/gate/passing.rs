@@ -4,11 +4,11 @@
 //! call whose turn it is to be timed) goes through with a lease.
 
 use super::{
-    Call, Failure, Fences, Gate, NonNull, Ordering, Refusal, Tenant,
+    Call, Failure, Fences, Gate, INSIDE, Ordering, Refusal, Tenant,
     pin::{self, Pin},
     unpin,
 };
-use std::time::Duration;
+use std::{hint::cold_path, time::Duration};
 
 impl<T: Tenant> Gate<T> {
     /// Does `work` with the tenant, inside: what [`Gate::enter`] is, at a twentieth of its cost. Only now and then, and
@@ -63,27 +63,28 @@ impl<T: Tenant> Gate<T> {
             return Err(load);
         };
         let pin = unpin::look(&pin);
-        let before = pin.entered.load(Ordering::Relaxed);
-        if pin.exited.load(Ordering::Relaxed) != before {
+        let mark = pin.mark.load(Ordering::Relaxed);
+        // That of a thread that is inside is never below.
+        if mark >= pin.due.load(Ordering::Relaxed) {
             return Err(load);
         }
-        pin.entered.store(before + 1, Ordering::Relaxed);
+        pin.mark.store(mark | INSIDE, Ordering::Release);
         fences.of_the_many();
-        if let Some(tenant) = NonNull::new(self.bias.load(Ordering::Acquire)) {
-            let tenant = unpin::reach(&tenant);
-            if pin.tenant.load(Ordering::Relaxed) == tenant.number()
-                && before < pin.due.load(Ordering::Relaxed)
-                && let Some(found) = find(tenant)
-            {
+        let tenant = self.bias.load(Ordering::Acquire);
+        if pin.counts_for(tenant.cast()) {
+            let tenant = unpin::reach_known(tenant);
+            if let Some(found) = find(tenant) {
                 let _until_it_has_ended = Passing {
                     pin,
+                    ended: mark + 1,
                     exclusive: call.exclusive,
                 };
                 pin.note(call);
                 return Ok(work(tenant, found, load));
             }
         }
-        pin.entered.store(before, Ordering::Release);
+        cold_path();
+        pin.mark.store(mark, Ordering::Release);
         Err(load)
     }
 
@@ -130,6 +131,8 @@ impl<T: Tenant> Gate<T> {
 /// A call that goes through without a lease. Dropping it ends the call, also where its work panics.
 struct Passing<'pin> {
     pin: &'pin Pin,
+    /// The mark of the pin when the call has ended.
+    ended: u64,
     exclusive: bool,
 }
 
@@ -139,7 +142,6 @@ impl Drop for Passing<'_> {
         if self.exclusive {
             self.pin.is_exclusive.store(false, Ordering::Relaxed);
         }
-        let entered = self.pin.entered.load(Ordering::Relaxed);
-        self.pin.exited.store(entered, Ordering::Release);
+        self.pin.mark.store(self.ended, Ordering::Release);
     }
 }

@@ -1,13 +1,13 @@
 //! A pin: one thread's note on one gate, and the table in which a thread finds its own.
 //!
-//! See the gate's header for what the counters mean and who waits for them. Here is how pins live: one is made when a
+//! See the gate's header for what the mark means and who waits for it. Here is how pins live: one is made when a
 //! thread first comes to a gate, stands on that gate's list and in that thread's table, and is taken off the list when
 //! the thread ends. The table is an array by the gates' ids, so that finding a pin is two loads.
 
 use super::{
     fence::Fences,
     lease::Call,
-    sync::{AtomicBool, AtomicU32, AtomicU64, Instant, Mutex, Ordering, thread_local},
+    sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Instant, Mutex, Ordering, thread_local},
     tally::{Counts, Failure, Numbers, Tally},
 };
 use std::{
@@ -44,14 +44,16 @@ pub(super) struct Pins(Mutex<Vec<Arc<Pin>>>);
 /// One thread's note on one gate. On cache lines of its own: its thread writes it with every call.
 #[repr(C, align(128))]
 pub(super) struct Pin {
-    pub(super) entered: AtomicU64,
-    pub(super) exited: AtomicU64,
-    /// The number of the tenant that the thread called last, and counts for; 0 before the first.
-    pub(super) tenant: AtomicU64,
-    /// The `entered` from which on a call is to be timed.
+    /// How many of the thread's leases have ended, and [`INSIDE`] while one has not, whose number is the next.
+    pub(super) mark: AtomicU64,
+    /// The mark from which on a call is to be timed.
     pub(super) due: AtomicU64,
-    /// Of the counted lease: its method + 1; what it was before, while that is not noted.
-    method: AtomicU64,
+    /// Where the tenant lies that the thread counts for; [`NOBODY`] before the first, and after its end.
+    whom: AtomicPtr<()>,
+    /// The number of the tenant that the thread called last; 0 before the first.
+    pub(super) tenant: AtomicU64,
+    /// Of the counted lease: its method; what it was before, while that is not noted; [`NO_METHOD`] before the first.
+    method: AtomicU32,
     pub(super) is_exclusive: AtomicBool,
     pub(super) by_the_door: AtomicBool,
     /// Leases nested in the counted one.
@@ -68,6 +70,14 @@ pub(super) struct Pin {
     this: Weak<Pin>,
     thread: Arc<str>,
 }
+
+/// In a pin's mark: its thread is inside. Above all counts.
+pub(super) const INSIDE: u64 = 1 << 63;
+/// An address that no tenant has, and no gate's bias.
+const NOBODY: *mut () = ptr::dangling_mut();
+
+/// A number that no method has.
+const NO_METHOD: u32 = u32::MAX;
 
 /// What times of pins count from.
 fn epoch() -> Instant {
@@ -92,11 +102,11 @@ impl Pin {
             Err(_) => Arc::from("a thread at its end"),
         };
         Arc::new_cyclic(|this| Pin {
-            entered: AtomicU64::new(0),
-            exited: AtomicU64::new(0),
-            tenant: AtomicU64::new(0),
+            mark: AtomicU64::new(0),
             due: AtomicU64::new(0),
-            method: AtomicU64::new(0),
+            whom: AtomicPtr::new(NOBODY),
+            tenant: AtomicU64::new(0),
+            method: AtomicU32::new(NO_METHOD),
             is_exclusive: AtomicBool::new(false),
             by_the_door: AtomicBool::new(false),
             nested: AtomicU32::new(0),
@@ -116,23 +126,33 @@ impl Pin {
     }
 
     pub(super) fn is_inside(&self) -> bool {
-        // In this order: were it the other way round, a lease between the loads would look like one that lasts.
-        let exited = self.exited.load(Ordering::Acquire);
-        self.entered.load(Ordering::Acquire) != exited
+        self.lease().is_some()
+    }
+
+    /// The number of the counted lease; `None` while the thread is not inside.
+    pub(super) fn lease(&self) -> Option<u64> {
+        let mark = self.mark.load(Ordering::Acquire);
+        (mark & INSIDE != 0).then(|| (mark & !INSIDE) + 1)
     }
 
     /// Whether the lease with this number, or one before it, has not ended. A number that was taken back, since the bias
     /// was gone, holds nothing either: then nobody is inside.
-    pub(super) fn holds(&self, entered: u64) -> bool {
-        self.exited.load(Ordering::Acquire) < entered && self.is_inside()
+    pub(super) fn holds(&self, lease: u64) -> bool {
+        self.lease().is_some_and(|present| present <= lease)
+    }
+
+    /// How many leases have ended.
+    fn ended(&self) -> u64 {
+        self.mark.load(Ordering::Relaxed) & !INSIDE
     }
 
     pub(super) fn describe(&self) -> Inside {
-        let noted = |number: &AtomicU64| Some(number.load(Ordering::Relaxed)).filter(|n| *n > 0);
+        let method = self.method.load(Ordering::Relaxed);
+        let since = self.since.load(Ordering::Relaxed);
         Inside {
             tenant: self.tenant.load(Ordering::Relaxed),
-            method: noted(&self.method).and_then(|method| u32::try_from(method - 1).ok()),
-            since: noted(&self.since).map(|nanos| epoch() + Duration::from_nanos(nanos)),
+            method: (method != NO_METHOD).then_some(method),
+            since: (since > 0).then(|| epoch() + Duration::from_nanos(since)),
             thread: Arc::clone(&self.thread),
         }
     }
@@ -140,8 +160,7 @@ impl Pin {
     /// Notes what the counted lease calls.
     #[inline(always)]
     pub(super) fn note(&self, call: Call) {
-        let method = u64::from(call.method) + 1;
-        self.method.store(method, Ordering::Relaxed);
+        self.method.store(call.method, Ordering::Relaxed);
         if call.exclusive {
             self.is_exclusive.store(true, Ordering::Relaxed);
         }
@@ -154,21 +173,25 @@ impl Pin {
         }
         self.since.store(0, Ordering::Relaxed);
         self.is_exclusive.store(false, Ordering::Relaxed);
-        let entered = self.entered.load(Ordering::Relaxed);
-        match took {
-            Some(_) => self.exited.store(entered, Ordering::Release),
-            // Its number is taken back.
-            None => self.entered.store(entered - 1, Ordering::Release),
-        }
+        // Of a lease that was no call the number is taken back.
+        let ended = self.ended() + u64::from(took.is_some());
+        self.mark.store(ended, Ordering::Release);
     }
 
-    /// Counts for this tenant from now on. The thread is inside of it.
+    /// Whether it counts for the tenant at this address. Never for null.
+    #[inline(always)]
+    pub(super) fn counts_for(&self, address: *mut ()) -> bool {
+        self.whom.load(Ordering::Relaxed) == address
+    }
+
+    /// Counts for this tenant from now on, which lies at this address. The thread is inside of it.
     #[cold]
-    pub(super) fn count_for(&self, tenant: u64, tally: &Arc<Tally>) {
+    pub(super) fn count_for(&self, address: *mut (), number: u64, tally: &Arc<Tally>) {
         let mut counting = self.tally.lock();
         self.settle_in(&counting);
-        self.tenant.store(tenant, Ordering::Relaxed);
-        self.method.store(0, Ordering::Relaxed);
+        self.whom.store(address, Ordering::Relaxed);
+        self.tenant.store(number, Ordering::Relaxed);
+        self.method.store(NO_METHOD, Ordering::Relaxed);
         *counting = Arc::downgrade(tally);
         if let Some(this) = self.this.upgrade() {
             tally.begin(this);
@@ -188,11 +211,11 @@ impl Pin {
     }
 
     pub(super) fn add_to(&self, sum: &mut Numbers) {
-        self.counts.add_to(sum, self.exited.load(Ordering::Relaxed));
+        self.counts.add_to(sum, self.ended());
     }
 
     pub(super) fn clear(&self) {
-        self.counts.clear(self.exited.load(Ordering::Relaxed));
+        self.counts.clear(self.ended());
     }
 
     pub(super) fn fail(&self, failure: Failure) {
@@ -214,14 +237,12 @@ impl Pin {
             (every / 2).max(1)
         };
         self.every.store(every, Ordering::Relaxed);
-        let entered = self.entered.load(Ordering::Relaxed);
-        self.due.store(entered - 1 + every, Ordering::Relaxed);
+        self.due.store(self.ended() + every, Ordering::Relaxed);
     }
 
     /// How many calls one stands for that is timed since it is due.
     pub(super) fn stands_for(&self) -> u64 {
-        let entered = self.entered.load(Ordering::Relaxed);
-        if entered < self.due.load(Ordering::Relaxed) {
+        if self.ended() < self.due.load(Ordering::Relaxed) {
             // It is timed for another reason.
             return 1;
         }
@@ -288,6 +309,25 @@ impl Pins {
 
     pub(super) fn all(&self) -> Vec<Arc<Pin>> {
         self.0.lock().clone()
+    }
+
+    /// Those whose thread is inside, each with the number of its lease.
+    pub(super) fn inside(&self) -> Vec<(u64, Arc<Pin>)> {
+        let inside = |pin: Arc<Pin>| Some((pin.lease()?, pin));
+        self.all().into_iter().filter_map(inside).collect()
+    }
+
+    /// Has none of them count for the tenant at this address any more, with nobody inside of it.
+    pub(super) fn forget(&self, tenant: *const ()) {
+        for pin in self.all() {
+            // A thread that is inside of another tenant may come to count for that one now: it stays so.
+            let _of_another = pin.whom.compare_exchange(
+                tenant.cast_mut(),
+                NOBODY,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
     }
 }
 

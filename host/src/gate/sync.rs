@@ -20,6 +20,10 @@ pub(super) use {
     },
 };
 
+/// How often a lock is tried before the thread sleeps: about five microseconds.
+#[cfg(not(modelled))]
+pub(super) const TRIES: usize = 128;
+
 #[cfg(not(modelled))]
 mod numbers {
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -122,7 +122,7 @@ impl Tally {
 
 /// What a thread counts for the tenant that it called last.
 pub(super) struct Counts {
-    /// The pin's `exited` when it began to count for that tenant.
+    /// The leases that had ended when the pin began to count for that tenant.
     before: AtomicU64,
     errors: AtomicU64,
     panics: AtomicU64,
@@ -153,15 +153,15 @@ impl Counts {
         }
     }
 
-    pub(super) fn add_to(&self, sum: &mut Numbers, exited: u64) {
-        sum.calls += exited - self.before.load(Ordering::Relaxed);
+    pub(super) fn add_to(&self, sum: &mut Numbers, ended: u64) {
+        sum.calls += ended - self.before.load(Ordering::Relaxed);
         sum.errors += self.errors.load(Ordering::Relaxed);
         sum.panics += self.panics.load(Ordering::Relaxed);
         self.latency.add_to(&mut sum.latency);
     }
 
-    pub(super) fn clear(&self, exited: u64) {
-        self.before.store(exited, Ordering::Relaxed);
+    pub(super) fn clear(&self, ended: u64) {
+        self.before.store(ended, Ordering::Relaxed);
         self.errors.store(0, Ordering::Relaxed);
         self.panics.store(0, Ordering::Relaxed);
         self.latency.clear();

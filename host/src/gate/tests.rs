@@ -460,6 +460,29 @@ fn knots_are_found_whichever_way_a_call_goes() {
 }
 
 #[test]
+fn a_tenant_is_not_taken_for_one_that_lay_where_it_lies() {
+    for gate in gates_on(1) {
+        let mut places = Vec::new();
+        for number in 2..50 {
+            // The one of before is gone with this, and the thread's pin still knows it.
+            drop(gate.replace(None));
+            let tenant = numbered(number);
+            places.push(Arc::as_ptr(&tenant).addr());
+            let tally = tenant.2.clone();
+            assert!(gate.replace(Some(tenant)).is_none());
+            for _ in 0..8 {
+                assert_eq!(gate.pass(LONG, ADD, Numbered::number), Ok(number));
+            }
+            assert_eq!(tally.numbers().calls, 8);
+        }
+        let all = places.len();
+        places.sort_unstable();
+        places.dedup();
+        assert!(places.len() < all, "no place was used again");
+    }
+}
+
+#[test]
 fn every_call_is_counted_once_for_the_tenant_that_it_entered() {
     const CALLS: u64 = 10_000;
     for gate in gates_on(1) {

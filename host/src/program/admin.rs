@@ -10,6 +10,7 @@ use super::{
     failure::Failure,
     happenings::Followers,
     http::{self, Refusal, body_of, json},
+    releases,
     token::Token,
 };
 use axum::{
@@ -155,6 +156,7 @@ fn router(admin: Admin) -> Router {
         .route("/events", get(events))
         .route("/rescan", post(rescan))
         .merge(datasets::router())
+        .merge(releases::router())
         .with_state(admin)
 }
 
@@ -200,24 +202,8 @@ async fn history(
     Ok(json(StatusCode::OK, &history))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LoadRequest {
-    file: PathBuf,
-}
-
 async fn load(State(admin): State<Admin>, request: Request) -> Answer {
-    let LoadRequest { file } = object_of(request, "{\"file\": \"/path/to/libname.so\"}").await?;
-    if !file.is_absolute() {
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "bad_arguments",
-            format!(
-                "{} is relative, and the host may stand elsewhere; give the whole path",
-                file.display()
-            ),
-        ));
-    }
+    let file = file_of(request, "{\"file\": \"/path/to/libname.so\"}").await?;
     let report = waiting(move || admin.host.load(&file)).await?;
     Ok(json(
         StatusCode::OK,
@@ -325,6 +311,28 @@ pub(crate) async fn object_up_to<T: DeserializeOwned>(
             format!("the body is not understood: {error}; write {shape}"),
         )
     })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileRequest {
+    file: PathBuf,
+}
+
+/// The file that a request names, by its whole path.
+pub(crate) async fn file_of(request: Request, shape: &str) -> Result<PathBuf, Refusal> {
+    let FileRequest { file } = object_of(request, shape).await?;
+    if !file.is_absolute() {
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "bad_arguments",
+            format!(
+                "{} is relative, and the host may stand elsewhere; give the whole path",
+                file.display()
+            ),
+        ));
+    }
+    Ok(file)
 }
 
 /// Runs what takes its time on a thread made for that. It goes on if the client leaves.

@@ -187,6 +187,34 @@ Examples:
         #[command(subcommand)]
         verb: DataVerb,
     },
+    /// Apply versions of plugins and revisions of data that belong together: all of them, or none
+    #[command(
+        long_about = "\
+Apply versions of plugins and revisions of data that belong together. Whatever fails changes nothing, or is put back.
+
+The file says what belongs together; relative paths start at its folder:
+
+  name = \"summer prices\"
+
+  [plugins]
+  pricing = \"target/release/libpricing.so\"
+  counter = { version = \"1.2.0\" }          # what has served before; or { generation = 7 }
+
+  [data]
+  rates = \"rates.json\"
+  limits = { revision = 7 }                  # a kept revision",
+        after_long_help = "\
+Examples:
+  host release apply release.toml
+  host release list
+  host release rollback      the last one
+  host release rollback 4    release 4"
+    )]
+    Release {
+        /// What to do.
+        #[command(subcommand)]
+        verb: ReleaseVerb,
+    },
     /// The last 100 events of the host
     Events {
         /// Go on with those to come, until ctrl-c.
@@ -243,6 +271,27 @@ pub(crate) enum DataVerb {
         /// Hold it against the source, until content is put or gone back to without this.
         #[arg(long)]
         pin: bool,
+    },
+}
+
+/// What can be asked about releases.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReleaseVerb {
+    /// Apply what the file says: all of it, or nothing
+    Apply {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The releases, newest first
+    List {
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// Go back to what was there before a release, as a release of its own
+    Rollback {
+        /// The release. Default: the last that is applied and not rolled back.
+        number: Option<u64>,
     },
 }
 

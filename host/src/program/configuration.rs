@@ -35,6 +35,15 @@ pub(crate) fn longest_drain(config: &Config) -> Duration {
         .unwrap_or_default()
 }
 
+/// The filter without what clients of sources write: they write logins at their finest level, and errors where a source is
+/// merely lost. What there is to say of a source is said by the host.
+fn quiet(filter: EnvFilter) -> EnvFilter {
+    ["lapin=off", "amq_protocol_tcp=off"]
+        .iter()
+        .filter_map(|directive| directive.parse().ok())
+        .fold(filter, EnvFilter::add_directive)
+}
+
 /// Sends log records to standard error from now on.
 pub(crate) fn start_logging(log: &LogConfig) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&log.filter).map_err(|error| {
@@ -44,7 +53,7 @@ pub(crate) fn start_logging(log: &LogConfig) -> Result<(), Failure> {
         ))
     })?;
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(quiet(filter))
         .with_writer(std::io::stderr);
     let started = match log.format {
         LogFormat::Text => subscriber
@@ -53,4 +62,18 @@ pub(crate) fn start_logging(log: &LogConfig) -> Result<(), Failure> {
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| Failure::failed("failed", format!("starting the log: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_of_sources_write_is_left_out_of_the_finest_log() {
+        let filter = quiet(EnvFilter::new("trace")).to_string();
+        assert!(
+            filter.contains("lapin=off") && filter.contains("amq_protocol_tcp=off"),
+            "{filter}"
+        );
+    }
 }

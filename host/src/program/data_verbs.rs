@@ -99,7 +99,8 @@ fn read(
     }))
 }
 
-fn who() -> String {
+/// Who asks for a change.
+pub(crate) fn who() -> String {
     std::env::var("USER").unwrap_or_else(|_| "an operator".to_owned())
 }
 

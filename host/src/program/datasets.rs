@@ -95,13 +95,15 @@ fn media_type(format: Format) -> &'static str {
     }
 }
 
+/// `?who=ada`: who asks for a change.
 #[derive(Deserialize)]
-struct Who {
+pub(crate) struct Who {
     who: Option<String>,
 }
 
 impl Who {
-    fn name(self) -> String {
+    /// The name.
+    pub(crate) fn name(self) -> String {
         self.who.unwrap_or_else(|| SOMEBODY.to_owned())
     }
 }

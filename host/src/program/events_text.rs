@@ -3,6 +3,7 @@
 use super::{
     data_text,
     output::{Colour, Output},
+    release_text,
     status_text::{duration_of_micros, time, trigger},
 };
 use host::{
@@ -18,7 +19,8 @@ pub(crate) fn line(event: &Event, output: &Output) -> String {
 
 /// What happened.
 fn told(what: &Happening, output: &Output) -> String {
-    if let Some(told) = data_text::told(what, output) {
+    let elsewhere = data_text::told(what, output).or_else(|| release_text::told(what, output));
+    if let Some(told) = elsewhere {
         return told;
     }
     match what {

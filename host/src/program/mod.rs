@@ -26,15 +26,18 @@ mod token;
 mod admin;
 mod datasets;
 mod happenings;
+mod releases;
 
 mod arguments;
 mod client;
 mod data_verbs;
+mod release_verbs;
 mod state_dir;
 mod verbs;
 
 mod data_text;
 mod events_text;
+mod release_text;
 mod status_text;
 mod tables;
 

@@ -5,6 +5,7 @@ use super::{
     data_text,
     events_text::remark,
     output::{Colour, Output},
+    release_text,
     status_text::trigger,
 };
 use crossbeam_channel::{Receiver, select};
@@ -216,6 +217,9 @@ fn line(host: &Host, builds: &Builds, event: &Event, output: &Output) -> Option<
         }
         Happening::Ignored { file, reason } => format!("{file} is ignored: {reason}"),
         Happening::Remark { plugin, text } => remark(plugin.as_deref(), text),
+        Happening::Released { .. } | Happening::ReleaseFailed { .. } => {
+            return release_text::told(&event.what, output);
+        }
         Happening::DataRefused { .. }
         | Happening::DataPublished { .. }
         | Happening::DataRolledBack { .. }

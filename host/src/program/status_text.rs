@@ -263,6 +263,7 @@ pub(crate) fn trigger(trigger: Trigger) -> &'static str {
         Trigger::Watch => "watch",
         Trigger::Load => "load",
         Trigger::Rollback => "rollback",
+        Trigger::Release => "release",
         Trigger::Unload => "unload",
         Trigger::Removal => "removal",
         Trigger::Start => "start",

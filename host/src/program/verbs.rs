@@ -8,7 +8,7 @@ use super::{
     data_verbs, events_text,
     failure::Failure,
     output::{Colour, Output},
-    state_dir, status_text, tables,
+    release_verbs, state_dir, status_text, tables,
 };
 use host::{
     event::Event,
@@ -39,6 +39,7 @@ pub(crate) fn ask(verb: Verb, place: &Place, output: &Output) -> Result<(), Fail
         Verb::Rollback { plugin, to } => rollback(&client, &plugin, to.as_deref(), output),
         Verb::History { plugin, limit } => history(&client, &plugin, limit, output),
         Verb::Data { verb } => data_verbs::ask(verb, &client, output),
+        Verb::Release { verb } => release_verbs::ask(verb, &client, output),
         Verb::Events { follow } => events(&client, follow, output),
         Verb::Dev(_) | Verb::Run(_) | Verb::New { .. } | Verb::Vet { .. } => {
             Err(Failure::usage("this verb does not ask a host"))

@@ -5,7 +5,7 @@
 
 use super::vet::Vetted;
 use crate::{
-    data::{Data, Title},
+    data::{Data, Snapshot, Title},
     desk::{Desk, Switchboard},
     foreign::tables::Tables,
     foreign::{
@@ -50,6 +50,8 @@ pub(crate) struct Loading<'a> {
     pub(crate) sweeper: Arc<Sweeper>,
     /// The data it may read.
     pub(crate) data: &'a Data,
+    /// What is proposed to be shown of it when the candidate serves, if that is not what is shown now.
+    pub(crate) proposed: Option<&'a Arc<Snapshot>>,
 }
 
 /// Loads a vetted artifact.
@@ -61,6 +63,7 @@ pub(crate) fn load(vetted: Vetted, loading: Loading<'_>) -> Result<Loaded> {
         host,
         sweeper,
         data,
+        proposed,
     } = loading;
     let Vetted {
         mut staged,
@@ -85,10 +88,10 @@ pub(crate) fn load(vetted: Vetted, loading: Loading<'_>) -> Result<Loaded> {
             .iter()
             .any(|m| m.name == "on_change"),
     };
-    let mark = slot.gate.mark();
+    let gate_id = slot.gate.gate_id();
     let parser = Arc::new(library.parser());
-    let reader = data.reader(&staged.manifest.reads, title, parser, mark, limit)?;
-    let desk = Desk::new(host, Arc::clone(&plugin), number, mark, reader.clone());
+    let reader = data.reader(&staged.manifest.reads, title, parser, gate_id, limit)?;
+    let desk = Desk::new(host, Arc::clone(&plugin), number, gate_id, reader.clone());
     let life = Life {
         number,
         version,
@@ -102,7 +105,7 @@ pub(crate) fn load(vetted: Vetted, loading: Loading<'_>) -> Result<Loaded> {
     };
     // Before its `new`, which may look at it.
     if let Some(reader) = &reader
-        && let Err(reason) = data.enroll(reader)
+        && let Err(reason) = data.enroll(reader, proposed)
     {
         sweeper.leave(Retired::remains(life, Remains::Library(library)));
         return Err(reason);

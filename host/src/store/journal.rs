@@ -32,6 +32,7 @@ pub(super) fn prepare(database: &Database) -> anyhow::Result<Reserved> {
         write.open_table(ARTIFACTS)?;
         write.open_table(rows::VERDICTS)?;
         write.open_table(rows::VERDICT_ORDER)?;
+        write.open_table(rows::RELEASES)?;
         let counters = write.open_table(COUNTERS)?;
         counters
             .get(rows::GENERATIONS)?
@@ -152,7 +153,6 @@ impl Store {
     }
 
     /// Remembers this of a plugin, in place of what was remembered before.
-    #[cfg(test)]
     pub(crate) fn remember(&self, plugin: &str, memory: &Memory) -> anyhow::Result<()> {
         self.write("remembering a plugin", |write| {
             put_memory(write, plugin, memory)

@@ -24,6 +24,11 @@ pub(super) const VERDICTS: TableDefinition<(&str, &str), (u64, &[u8])> =
 pub(super) const VERDICT_ORDER: TableDefinition<u64, (&str, &str)> =
     TableDefinition::new("verdict_order");
 
+/// Releases, by number.
+pub(super) const RELEASES: TableDefinition<u64, &[u8]> = TableDefinition::new("releases");
+
+/// The counter of releases.
+pub(super) const RELEASE_NUMBERS: &str = "releases";
 /// The counter of generations: all below it may be taken.
 pub(super) const GENERATIONS: &str = "generations";
 /// The counter of records.

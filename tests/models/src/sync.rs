@@ -56,6 +56,9 @@ impl Sub for Instant {
     }
 }
 
+/// Who would try again would only let others go on first, and then wait.
+pub(crate) const TRIES: usize = 1;
+
 pub(crate) fn sleep(_: Duration) {
     spin_loop();
 }
@@ -158,6 +161,14 @@ pub(crate) struct RwLock<T>(checked::RwLock<T>);
 impl<T> RwLock<T> {
     pub(crate) fn new(value: T) -> Self {
         RwLock(checked::RwLock::new(value))
+    }
+
+    pub(crate) fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        self.0.try_read().ok()
+    }
+
+    pub(crate) fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        self.0.try_write().ok()
     }
 
     pub(crate) fn try_read_for(&self, limit: Duration) -> Option<RwLockReadGuard<'_, T>> {

@@ -8,6 +8,7 @@ use super::{
     },
     *,
 };
+use crate::data::{Cast, Wanted};
 use crate::{
     data::{Messenger, open_frame},
     foreign::{instance::PluginFault, parsed::Parsed},
@@ -118,7 +119,7 @@ impl Guest {
             title,
             reads.collect(),
             Arc::clone(&numbers) as Arc<dyn Parse>,
-            gate.mark(),
+            gate.gate_id(),
             Arc::clone(publisher.shown()),
             LIMIT,
         );
@@ -131,9 +132,7 @@ impl Guest {
 
     fn serving(publisher: &Publisher, generation: u64, no_odd: bool) -> Guest {
         let stage = Guest::new(publisher, generation, no_odd);
-        publisher
-            .enroll(&stage.reader, None)
-            .expect("it is prepared");
+        publisher.enroll(&stage.reader).expect("it is prepared");
         stage.reader.serve().expect("it is fit");
         stage
     }
@@ -242,9 +241,7 @@ fn a_candidate_that_cannot_use_what_is_published_is_unfit_and_refuses_nothing() 
     let publisher = Ground::new(&["a"]).open();
     bring(&publisher, "2");
     let candidate = Guest::new(&publisher, 2, true);
-    publisher
-        .enroll(&candidate.reader, None)
-        .expect("2 is even");
+    publisher.enroll(&candidate.reader).expect("2 is even");
     assert_eq!(bring(&publisher, "3"), Decision::Published(2));
     let reason = candidate.reader.serve().expect_err("it is unfit");
     assert!(
@@ -252,33 +249,48 @@ fn a_candidate_that_cannot_use_what_is_published_is_unfit_and_refuses_nothing() 
         "{reason}"
     );
     let late = Guest::new(&publisher, 3, true);
-    let objection = publisher.enroll(&late.reader, None);
+    let objection = publisher.enroll(&late.reader);
     assert_eq!(objection.expect_err("3 is odd").place, 0);
 }
 
 #[test]
-fn a_generation_that_is_replaced_in_the_same_step_is_not_asked() {
+fn what_is_published_with_its_plugins_is_asked_of_those_that_come_and_not_of_those_that_go() {
     let publisher = Ground::new(&["a"]).open();
     bring(&publisher, "2");
     let stage = Guest::serving(&publisher, 1, true);
     let origin = super::super::revision::Origin::operator("a test");
-    let candidate = publisher.prepare(0, b"3".to_vec(), crate::data::Format::Json, origin, None);
-    let candidate = candidate.unwrap_or_else(|refusal| panic!("{refusal}"));
-    let turn = publisher.deciding.lock();
-    let decided = publisher.decide_without(&turn, vec![candidate], &[1]);
-    assert!(decided.expect("the ledger works").is_ok());
-    drop(turn);
+    let wanted = |content: &str| {
+        let content = content.as_bytes().to_vec();
+        vec![Wanted::new(
+            0,
+            content,
+            crate::data::Format::Json,
+            origin.clone(),
+        )]
+    };
+    let proposed = publisher.propose(&mut wanted("3")).expect("it is valid");
+    assert_eq!(held(&publisher, 0), "2", "it is only proposed");
+    let [odd, even] =
+        [(2, false), (3, true)].map(|(number, even)| Guest::new(&publisher, number, even));
+    assert!(even.reader.try_on(&proposed).is_err());
+    odd.reader.try_on(&proposed).expect("any number will do");
+    let cast = |joining: &Guest| Cast {
+        joining: vec![Arc::clone(&joining.reader)],
+        leaving: vec![1],
+    };
+    let refused = publisher.change(wanted("3"), &cast(&even));
+    assert!(refused.expect("the ledger works").is_err());
+    assert_eq!(held(&publisher, 0), "2");
+    let changed = publisher.change(wanted("3"), &cast(&odd));
+    assert!(changed.expect("the ledger works").is_ok());
+    assert_eq!(odd.reader.serve(), Ok(()));
     assert_eq!(
         stage.call(|| stage.look(0).number()),
         2,
         "its calls go on with the nearest"
     );
     assert_eq!(stage.call(|| stage.look(0).number()), 2);
-    let proposed = publisher.snapshot();
-    let next = Guest::new(&publisher, 2, false);
-    publisher
-        .enroll(&next.reader, Some(&proposed))
-        .expect("it is prepared");
+    assert_eq!(odd.call(|| odd.look(0).number()), 3);
 }
 
 #[test]
@@ -317,11 +329,11 @@ fn a_nested_call_sees_what_the_outermost_sees_whoever_looks_first() {
             if looks_first {
                 assert_eq!(outer.look(0).number(), number);
             }
-            open_frame(outer.gate.mark());
+            open_frame(outer.gate.gate_id());
             assert_eq!(inner.call(|| inner.look(0).number()), number);
             bring(&publisher, &(number + 1).to_string());
             let successor = Guest::serving(&publisher, 3, false);
-            open_frame(outer.gate.mark());
+            open_frame(outer.gate.gate_id());
             assert_eq!(successor.call(|| successor.look(0).number()), number);
             drop(successor.reader.end());
             assert_eq!(inner.call(|| inner.look(0).number()), number);
