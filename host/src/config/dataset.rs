@@ -84,7 +84,10 @@ pub(crate) struct Key {
 
 /// How the value of a key is read.
 #[derive(Debug, Clone, Copy)]
-#[expect(dead_code, reason = "the only kind of source so far takes a path")]
+#[allow(
+    dead_code,
+    reason = "what is read depends on the kinds that are built in"
+)]
 pub(crate) enum Reads {
     /// Any text but an empty one.
     Text,
@@ -167,6 +170,24 @@ impl SourceConfig {
     pub fn secret(&self, key: &str) -> Option<&Secret> {
         match self.settings.get(key)? {
             SourceSetting::Secret(secret) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// The number under this key.
+    #[must_use]
+    pub fn count(&self, key: &str) -> Option<usize> {
+        match self.settings.get(key)? {
+            SourceSetting::Count(count) => Some(*count),
+            _ => None,
+        }
+    }
+
+    /// The duration under this key.
+    #[must_use]
+    pub fn duration(&self, key: &str) -> Option<Duration> {
+        match self.settings.get(key)? {
+            SourceSetting::Duration(duration) => Some(*duration),
             _ => None,
         }
     }

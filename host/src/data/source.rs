@@ -55,6 +55,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    kafka: "kafka",
     rabbitmq: "rabbitmq",
     redis: "redis",
 }
@@ -166,6 +167,15 @@ impl Inbox {
         dataset.context("the dataset is gone")
     }
 
+    /// The name of the dataset.
+    #[cfg_attr(
+        not(feature = "kafka"),
+        expect(dead_code, reason = "files are the same for everybody")
+    )]
+    pub(crate) fn name(&self) -> &str {
+        self.dataset().map_or("", |dataset| &dataset.name)
+    }
+
     fn origin(&self, cursor: Option<String>) -> Origin {
         Origin::Source {
             kind: self.config.kind.clone(),
@@ -208,7 +218,7 @@ impl Inbox {
 
     /// What the dataset holds, and where the source was when it last brought something.
     #[cfg_attr(
-        not(any(feature = "rabbitmq", feature = "redis")),
+        not(any(feature = "kafka", feature = "rabbitmq", feature = "redis")),
         expect(dead_code, reason = "files have no cursor")
     )]
     pub(crate) fn held(&self) -> (Option<Arc<Revision>>, Option<String>) {

@@ -12,8 +12,11 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use crossbeam_channel::Receiver;
-use host::event::{Event, Happening};
-use std::time::Instant;
+use host::{
+    Host,
+    event::{Event, Happening},
+};
+use std::time::{Duration, Instant};
 
 /// How often the server is killed for the recovery.
 const KILLS: u64 = 5;
@@ -32,60 +35,108 @@ pub struct Latencies {
 /// Measures a kind of source with so many changes, and tells of each that is done. Each kind has one such function.
 pub type Measure = fn(u64, &mut dyn FnMut()) -> Result<Latencies>;
 
-/// Measures with this truth. `bare` subscribes a client without a host, and gives the moment of each of its notices; it is
-/// not used after the server was killed.
+/// Measures with this truth: some changes, and then the recovery of its server. `bare` subscribes a client without a host, and
+/// gives the moment of each of its notices; it is not used after the server was killed.
 ///
 /// # Errors
 /// A change does not come through.
 pub fn measure<T: Truth>(
-    mut truth: T,
+    truth: T,
     bare: impl FnOnce(&T) -> Receiver<Instant>,
     count: u64,
     done: &mut dyn FnMut(),
 ) -> Result<Latencies> {
-    let mut scene = Scene::new("/proc/self/exe");
-    let mut dataset = truth.dataset();
-    let port = truth.server().port();
-    dataset.source = Some(truth.source(port));
-    scene.config.data.insert("rates".to_owned(), dataset);
-    let host = scene.start();
-    let events = host.follow();
-    truth.put(1);
-    published(&events);
-    let notices = bare(&truth);
-    let mut latencies = Latencies {
-        bare: Spread::new()?,
-        host: Spread::new()?,
-        recovery: Spread::new()?,
-    };
-    for number in 2..count + 2 {
-        // A notice of the change before that came twice.
-        while notices.try_recv().is_ok() {}
-        let begin = Instant::now();
-        truth.put(number);
-        published(&events);
-        latencies.host.add(begin.elapsed())?;
-        let noticed = notices.recv_timeout(LIMIT).context("no notice came")?;
-        latencies.bare.add(noticed.duration_since(begin))?;
-        done();
-    }
-    drop(notices);
-    for number in count + 2..count + 2 + KILLS {
-        truth.server().kill();
-        event(&events, "the loss", |what| {
-            matches!(what, Happening::SourceLost { .. })
-        });
-        truth.server().start_again();
-        let begin = Instant::now();
-        truth.put(number);
-        published(&events);
-        latencies.recovery.add(begin.elapsed())?;
-    }
-    Ok(latencies)
+    let mut course = Course::of(truth);
+    let (bare, host) = course.changes(bare, count, done)?;
+    let recovery = course.recoveries()?;
+    Ok(Latencies {
+        bare,
+        host,
+        recovery,
+    })
 }
 
-fn published(events: &Receiver<Event>) {
-    event(events, "a revision", |what| {
-        matches!(what, Happening::DataPublished { .. })
-    });
+/// A host that follows a truth without a proxy, and the changes that it is measured with.
+pub struct Course<T> {
+    truth: T,
+    /// The number that was the truth last.
+    number: u64,
+    events: Receiver<Event>,
+    /// In this order: the host ends before its folders are removed.
+    _host: Host,
+    _scene: Scene,
+}
+
+impl<T: Truth> Course<T> {
+    /// A host that follows this truth, and holds it.
+    #[must_use]
+    pub fn of(mut truth: T) -> Self {
+        let mut scene = Scene::new("/proc/self/exe");
+        let mut dataset = truth.dataset();
+        let port = truth.server().port();
+        dataset.source = Some(truth.source(port));
+        scene.config.data.insert("rates".to_owned(), dataset);
+        let host = scene.start();
+        let mut course = Course {
+            truth,
+            number: 0,
+            events: host.follow(),
+            _host: host,
+            _scene: scene,
+        };
+        course.change();
+        course
+    }
+
+    /// Makes another number the truth, and waits until the host has published it.
+    fn change(&mut self) -> Duration {
+        self.number += 1;
+        let begin = Instant::now();
+        self.truth.put(self.number);
+        event(&self.events, "a revision", |what| {
+            matches!(what, Happening::DataPublished { .. })
+        });
+        begin.elapsed()
+    }
+
+    /// How long changes take to the bare client's notice, and to the host's revision.
+    ///
+    /// # Errors
+    /// A notice does not come.
+    pub fn changes(
+        &mut self,
+        bare: impl FnOnce(&T) -> Receiver<Instant>,
+        count: u64,
+        done: &mut dyn FnMut(),
+    ) -> Result<(Spread, Spread)> {
+        let (mut to_bare, mut to_host) = (Spread::new()?, Spread::new()?);
+        let notices = bare(&self.truth);
+        for _ in 0..count {
+            // A notice of the change before that came twice.
+            while notices.try_recv().is_ok() {}
+            let begin = Instant::now();
+            to_host.add(self.change())?;
+            let noticed = notices.recv_timeout(LIMIT).context("no notice came")?;
+            to_bare.add(noticed.duration_since(begin))?;
+            done();
+        }
+        Ok((to_bare, to_host))
+    }
+
+    /// How long it takes from the return of the killed server to the revision with what was changed then.
+    ///
+    /// # Errors
+    /// Never: the number of digits is one that the library of spreads takes.
+    pub fn recoveries(&mut self) -> Result<Spread> {
+        let mut spread = Spread::new()?;
+        for _ in 0..KILLS {
+            self.truth.server().kill();
+            event(&self.events, "the loss", |what| {
+                matches!(what, Happening::SourceLost { .. })
+            });
+            self.truth.server().start_again();
+            spread.add(self.change())?;
+        }
+        Ok(spread)
+    }
 }

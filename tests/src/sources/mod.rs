@@ -4,6 +4,8 @@
 
 #[cfg(feature = "sources")]
 pub mod certificates;
+#[cfg(feature = "sources")]
+pub mod kafka;
 pub mod latency;
 mod proxy;
 #[cfg(feature = "sources")]
@@ -21,6 +23,7 @@ pub use trial::Truth;
 /// The kinds that are measured.
 #[cfg(feature = "sources")]
 pub const MEASURED: &[(&str, Measure)] = &[
+    ("kafka", kafka::latencies),
     ("rabbitmq", rabbitmq::latencies),
     ("redis, tracked", redis::tracked_latencies),
     ("redis, on a channel", redis::published_latencies),

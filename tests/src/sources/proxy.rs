@@ -5,12 +5,14 @@ use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
     thread,
     time::Duration,
 };
 
+/// Which of its ends is a connection's server.
+const SERVER: usize = 1;
 /// How often a connection looks whether it is to go on.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -24,6 +26,10 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     ended: AtomicBool,
+    /// The port that new connections are forwarded to.
+    to: AtomicU16,
+    /// What a server says, and what is said in its place.
+    said: Mutex<Option<(Vec<u8>, Vec<u8>)>>,
     connections: Mutex<Vec<Arc<Connection>>>,
 }
 
@@ -45,10 +51,12 @@ impl Proxy {
         let own = listener.local_addr().expect("it has an address").port();
         let shared = Arc::new(Shared {
             ended: AtomicBool::new(false),
+            to: AtomicU16::new(port),
+            said: Mutex::default(),
             connections: Mutex::default(),
         });
         let for_thread = Arc::clone(&shared);
-        thread::spawn(move || accept(&listener, port, &for_thread));
+        thread::spawn(move || accept(&listener, &for_thread));
         Proxy { port: own, shared }
     }
 
@@ -56,6 +64,21 @@ impl Proxy {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Forwards new connections to this port from now on.
+    pub fn lead_to(&self, port: u16) {
+        self.shared.to.store(port, Ordering::Release);
+    }
+
+    /// Says something else, of the same length, wherever the server says `said`: such as where it is, if clients go by that.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    pub fn say_instead(&self, said: Vec<u8>, instead: Vec<u8>) {
+        assert_eq!(said.len(), instead.len(), "lengths are said elsewhere");
+        let mut both = self.shared.said.lock().expect("nobody panics with it");
+        *both = Some((said, instead));
     }
 
     /// Lets all present connections fall silent: they stay open, and nothing goes through them any more, ever. New ones are
@@ -94,6 +117,22 @@ impl Drop for Proxy {
     }
 }
 
+impl Shared {
+    /// A server says where it is in one piece, so that no look beyond the bytes at hand is needed.
+    fn put_in_its_place(&self, bytes: &mut [u8]) {
+        let both = self.said.lock().expect("nobody panics with it");
+        let Some((said, instead)) = &*both else {
+            return;
+        };
+        let last = bytes.len().saturating_sub(said.len());
+        for at in 0..=last {
+            if bytes[at..].starts_with(said) {
+                bytes[at..at + said.len()].copy_from_slice(instead);
+            }
+        }
+    }
+}
+
 impl Connection {
     fn close(&self) {
         for end in &self.ends {
@@ -102,12 +141,13 @@ impl Connection {
     }
 }
 
-fn accept(listener: &TcpListener, port: u16, shared: &Shared) {
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     while let Ok((client, _)) = listener.accept() {
         if shared.ended.load(Ordering::Acquire) {
             return;
         }
         // A server that is down refuses, and so does its proxy.
+        let port = shared.to.load(Ordering::Acquire);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let Ok(server) = TcpStream::connect(address) else {
             continue;
@@ -120,14 +160,14 @@ fn accept(listener: &TcpListener, port: u16, shared: &Shared) {
         connections.push(Arc::clone(&connection));
         drop(connections);
         for from in 0..2 {
-            let connection = Arc::clone(&connection);
-            thread::spawn(move || forward(&connection, from));
+            let (shared, connection) = (Arc::clone(shared), Arc::clone(&connection));
+            thread::spawn(move || forward(&shared, &connection, from));
         }
     }
 }
 
 /// Forwards what comes in at this end, until one of them closes.
-fn forward(connection: &Connection, from: usize) {
+fn forward(shared: &Shared, connection: &Connection, from: usize) {
     let (mut incoming, mut outgoing) = (&connection.ends[from], &connection.ends[1 - from]);
     let _without_delay = outgoing.set_nodelay(true);
     let _looks_now_and_then = incoming.set_read_timeout(Some(LOOK));
@@ -144,6 +184,9 @@ fn forward(connection: &Connection, from: usize) {
         // What a silent network has taken is gone.
         if connection.is_frozen.load(Ordering::Acquire) {
             continue;
+        }
+        if from == SERVER {
+            shared.put_in_its_place(&mut buffer[..length]);
         }
         if outgoing.write_all(&buffer[..length]).is_err() {
             break;

@@ -45,6 +45,12 @@ pub trait Truth {
     /// The server.
     fn server(&mut self) -> &mut dyn Serves;
 
+    /// Where the server tells its clients to go, in its own bytes, if it serves on this port. A proxy says its own port
+    /// instead.
+    fn address(&self, _port: u16) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Makes this number the truth.
     fn put(&mut self, number: u64);
 
@@ -81,7 +87,11 @@ impl<T: Truth> Trial<T> {
     /// When it does not start.
     #[must_use]
     pub fn of(mut truth: T, examiner: &str) -> Self {
-        let proxy = Proxy::to(truth.server().port());
+        let port = truth.server().port();
+        let proxy = Proxy::to(port);
+        if let (Some(said), Some(instead)) = (truth.address(port), truth.address(proxy.port())) {
+            proxy.say_instead(said, instead);
+        }
         let mut scene = Scene::new(examiner);
         let mut dataset = truth.dataset();
         dataset.source = Some(truth.source(proxy.port()));
