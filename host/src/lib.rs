@@ -63,14 +63,16 @@ mod store;
 mod sweeper;
 mod task;
 mod turned_away;
+mod vetting;
 mod workers;
 
 pub use error::{CallError, HandleError, SwapError};
 pub use examiner::examiner;
 pub use handle::Handle;
-pub use host::{Host, HostBuilder, Reply, RollbackTarget, vet};
+pub use host::{Host, HostBuilder, Reply, RollbackTarget};
 pub use method::Method;
 pub use step::Step;
+pub use vetting::vet;
 
 /// Compiles the README's examples.
 #[cfg(doctest)]
