@@ -1,6 +1,6 @@
 //! Kafka under trial: librdkafka's own mock cluster, or the broker that `KAFKA_BOOTSTRAP` names.
 
-use super::{Latencies, Serves, Truth, latency::Course};
+use super::{Counts, Latencies, Serves, Truth, faults, latency::Course};
 use crate::waiting::{LIMIT, until};
 use anyhow::Result;
 use crossbeam_channel::{Receiver, unbounded};
@@ -330,12 +330,14 @@ impl Serves for Brokers {
 pub fn latencies(count: u64, done: &mut dyn FnMut()) -> Result<Latencies> {
     let mock = || Kafka::mock("latest", 1);
     let truth = Kafka::external("latest").unwrap_or_else(mock);
-    let (bare, host) = Course::of(truth).changes(Kafka::notices, count, done)?;
-    Ok(Latencies {
-        bare,
-        host,
-        recovery: Course::of(mock()).recoveries()?,
-    })
+    let mut latencies = Course::of(truth).changes(Kafka::notices, count, done)?;
+    latencies.recovery = Course::of(mock()).recoveries()?;
+    Ok(latencies)
+}
+
+/// Counts what calls see while everything goes wrong that can: mode `latest`, at a mock cluster.
+pub fn faults(rounds: u64, done: &mut dyn FnMut()) -> Counts {
+    faults::count(Kafka::mock("latest", 1), faults::OF_A_SERVER, rounds, done)
 }
 
 /// Whether a proxy on this machine leads there.

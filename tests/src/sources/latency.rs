@@ -1,16 +1,19 @@
-//! The latency of a source: how long a change takes from its server to a bare client, and to what a host publishes.
+//! The latency of a source: how long a change takes from its server to a bare client, to what a host publishes, and to the
+//! first call of a plugin that was made with it.
 //!
-//! Both follow the same changes in the same run, one change at a time. The clock starts just before the change is sent to
-//! the server; it stops for the bare client when its own library hands it the notice, and for the host when its event tells
-//! that the revision is published.
+//! All follow the same changes in the same run, one change at a time. The clock starts just before the change is sent to
+//! the server, so that its commit is part of it. It stops for the bare client when its own library hands it the notice, for
+//! the host when its event tells that the revision is published, and for the plugin when the call that is made then has
+//! answered with what was changed.
 
 use super::Truth;
 use crate::{
+    artifact::Artifact,
     measure::Spread,
     scene::Scene,
     waiting::{LIMIT, event},
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use crossbeam_channel::Receiver;
 use host::{
     Host,
@@ -27,7 +30,9 @@ pub struct Latencies {
     /// To the bare client's notice.
     pub bare: Spread,
     /// To the revision that the host published.
-    pub host: Spread,
+    pub published: Spread,
+    /// To the answer of the first call of a plugin with it.
+    pub called: Spread,
     /// From the return of a killed server to the revision with what was changed then.
     pub recovery: Spread,
 }
@@ -47,13 +52,9 @@ pub fn measure<T: Truth>(
     done: &mut dyn FnMut(),
 ) -> Result<Latencies> {
     let mut course = Course::of(truth);
-    let (bare, host) = course.changes(bare, count, done)?;
-    let recovery = course.recoveries()?;
-    Ok(Latencies {
-        bare,
-        host,
-        recovery,
-    })
+    let mut latencies = course.changes(bare, count, done)?;
+    latencies.recovery = course.recoveries()?;
+    Ok(latencies)
 }
 
 /// A host that follows a truth without a proxy, and the changes that it is measured with.
@@ -63,8 +64,8 @@ pub struct Course<T> {
     number: u64,
     events: Receiver<Event>,
     /// In this order: the host ends before its folders are removed.
-    _host: Host,
-    _scene: Scene,
+    host: Host,
+    scene: Scene,
 }
 
 impl<T: Truth> Course<T> {
@@ -81,10 +82,12 @@ impl<T: Truth> Course<T> {
             truth,
             number: 0,
             events: host.follow(),
-            _host: host,
-            _scene: scene,
+            host,
+            scene,
         };
         course.change();
+        let reader = Artifact::of("rates");
+        course.scene.load(&course.host, &reader);
         course
     }
 
@@ -99,28 +102,49 @@ impl<T: Truth> Course<T> {
         begin.elapsed()
     }
 
-    /// How long changes take to the bare client's notice, and to the host's revision.
+    /// How long changes take, without a recovery.
     ///
     /// # Errors
-    /// A notice does not come.
+    /// A notice does not come, or a call after it was not made with what was changed.
     pub fn changes(
         &mut self,
         bare: impl FnOnce(&T) -> Receiver<Instant>,
         count: u64,
         done: &mut dyn FnMut(),
-    ) -> Result<(Spread, Spread)> {
-        let (mut to_bare, mut to_host) = (Spread::new()?, Spread::new()?);
+    ) -> Result<Latencies> {
+        let mut latencies = Latencies {
+            bare: Spread::new()?,
+            published: Spread::new()?,
+            called: Spread::new()?,
+            recovery: Spread::new()?,
+        };
         let notices = bare(&self.truth);
         for _ in 0..count {
             // A notice of the change before that came twice.
             while notices.try_recv().is_ok() {}
             let begin = Instant::now();
-            to_host.add(self.change())?;
+            latencies.published.add(self.change())?;
+            self.call()?;
+            latencies.called.add(begin.elapsed())?;
             let noticed = notices.recv_timeout(LIMIT).context("no notice came")?;
-            to_bare.add(noticed.duration_since(begin))?;
+            latencies.bare.add(noticed.duration_since(begin))?;
             done();
         }
-        Ok((to_bare, to_host))
+        Ok(latencies)
+    }
+
+    /// Calls the plugin.
+    ///
+    /// # Errors
+    /// It does not answer with the number that is the truth.
+    fn call(&self) -> Result<()> {
+        let reply = self.host.call("rates", "number", b"")?;
+        let (seen, number) = (String::from_utf8_lossy(&reply.result), self.number);
+        ensure!(
+            seen == number.to_string(),
+            "{seen} after {number} was published"
+        );
+        Ok(())
     }
 
     /// How long it takes from the return of the killed server to the revision with what was changed then.

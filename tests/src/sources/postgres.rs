@@ -2,7 +2,7 @@
 //! them.
 
 use super::{
-    Server, Serves, Truth, as_nobody, certificates,
+    Counts, Server, Serves, Truth, as_nobody, certificates, faults,
     latency::{self, Latencies},
     standing,
 };
@@ -274,6 +274,16 @@ fn is_ready(_folder: &Path, port: u16) -> bool {
 pub fn latencies(changes: u64, done: &mut dyn FnMut()) -> Result<Latencies> {
     let truth = Postgres::start("/proc/self/exe");
     latency::measure(truth, |truth| hear(truth.connect()), changes, done)
+}
+
+/// Counts what calls see while everything goes wrong that can.
+pub fn faults(rounds: u64, done: &mut dyn FnMut()) -> Counts {
+    faults::count(
+        Postgres::start("/proc/self/exe"),
+        faults::OF_A_SERVER,
+        rounds,
+        done,
+    )
 }
 
 /// Tells when a notice comes; ends with who listens, or with the connection.

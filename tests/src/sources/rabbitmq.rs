@@ -5,7 +5,7 @@
 
 mod broker;
 
-use super::{Latencies, Server, Serves, Truth, certificates, latency};
+use super::{Counts, Latencies, Server, Serves, Truth, certificates, faults, latency};
 use crate::waiting::until;
 use anyhow::Result;
 use broker::Broker;
@@ -350,6 +350,11 @@ pub fn number(revision: &Revision) -> Option<u64> {
 /// A change does not come through.
 pub fn latencies(changes: u64, done: &mut dyn FnMut()) -> Result<Latencies> {
     latency::measure(RabbitTruth::alone(), RabbitTruth::hears, changes, done)
+}
+
+/// Counts what calls see while everything goes wrong that can.
+pub fn faults(rounds: u64, done: &mut dyn FnMut()) -> Counts {
+    faults::count(RabbitTruth::alone(), faults::OF_A_SERVER, rounds, done)
 }
 
 fn properties() -> BasicProperties {

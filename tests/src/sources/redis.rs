@@ -2,7 +2,7 @@
 //!
 //! The test reaches the server through a Unix socket, so that it needs neither TLS nor a login.
 
-use super::{Latencies, Server, Serves, Truth, as_nobody, certificates, latency};
+use super::{Counts, Latencies, Server, Serves, Truth, as_nobody, certificates, faults, latency};
 use anyhow::Result;
 use crossbeam_channel::{Receiver, unbounded};
 use host::{
@@ -206,12 +206,22 @@ pub fn tracked_latencies(changes: u64, done: &mut dyn FnMut()) -> Result<Latenci
     latency::measure(RedisTruth::tracked(), RedisTruth::hears, changes, done)
 }
 
+/// Counts what calls see while everything goes wrong that can: changes that the server's tracking tells.
+pub fn tracked_faults(rounds: u64, done: &mut dyn FnMut()) -> Counts {
+    faults::count(RedisTruth::tracked(), faults::OF_A_SERVER, rounds, done)
+}
+
 /// How long changes take that are told on a channel; the bare client is a subscriber.
 ///
 /// # Errors
 /// A change does not come through.
 pub fn published_latencies(changes: u64, done: &mut dyn FnMut()) -> Result<Latencies> {
     latency::measure(RedisTruth::published(), RedisTruth::hears, changes, done)
+}
+
+/// Counts what calls see while everything goes wrong that can: changes that are published on a channel.
+pub fn published_faults(rounds: u64, done: &mut dyn FnMut()) -> Counts {
+    faults::count(RedisTruth::published(), faults::OF_A_SERVER, rounds, done)
 }
 
 fn change(changes: &mut Pipeline, content: &str) {

@@ -2,11 +2,11 @@
 //! them.
 
 use super::{
-    Truth,
+    Counts, Truth, faults,
     latency::{Course, Latencies},
     standing,
 };
-use crate::{measure::Spread, scene::Scene};
+use crate::scene::Scene;
 use anyhow::Result;
 use crossbeam_channel::{Receiver, unbounded};
 use host::{
@@ -183,13 +183,17 @@ impl Truth for Sqlite {
 pub fn latencies(changes: u64, done: &mut dyn FnMut()) -> Result<Latencies> {
     let truth = Sqlite::start(Journal::Wal, "/proc/self/exe");
     let mut course = Course::of(truth);
-    let (bare, host) = course.changes(|truth| hear(&truth.path()), changes, done)?;
-    let recovery = Spread::new()?;
-    Ok(Latencies {
-        bare,
-        host,
-        recovery,
-    })
+    course.changes(|truth| hear(&truth.path()), changes, done)
+}
+
+/// Counts what calls see while everything goes wrong that can.
+pub fn faults(rounds: u64, done: &mut dyn FnMut()) -> Counts {
+    faults::count(
+        Sqlite::start(Journal::Wal, "/proc/self/exe"),
+        faults::OF_A_FILE,
+        rounds,
+        done,
+    )
 }
 
 /// Tells when the database is seen to be changed; ends with who listens.
