@@ -16,6 +16,7 @@ use crate::{
     generation::Generation,
     host::Host,
     interfaces::{Line, User},
+    slot::Slot,
     turned_away,
 };
 use plugin_api::{
@@ -73,7 +74,7 @@ impl<I: Interface + ?Sized> Handle<I> {
         let place = PlaceOf::claimed(passage.line.place);
         Handle {
             client: I::client(Door {
-                passage: Arc::new(passage),
+                way: Way::through(Arc::new(passage)),
                 place,
             }),
         }
@@ -91,10 +92,10 @@ impl<I: Interface + ?Sized> Deref for Handle<I> {
 
 impl<I: Interface + ?Sized> Clone for Handle<I> {
     fn clone(&self) -> Self {
-        let Door { passage, place } = I::entrance(&self.client);
+        let Door { way, place } = I::entrance(&self.client);
         Handle {
             client: I::client(Door {
-                passage: Arc::clone(passage),
+                way: way.clone(),
                 place: place.clone(),
             }),
         }
@@ -105,7 +106,7 @@ impl<I: Interface + ?Sized> fmt::Debug for Handle<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let door = I::entrance(&self.client);
         f.debug_struct("Handle")
-            .field("plugin", &door.passage.line.slot.name)
+            .field("plugin", &door.way.slot.name)
             .field("interface", &I::NAME)
             .finish()
     }
@@ -114,7 +115,7 @@ impl<I: Interface + ?Sized> fmt::Debug for Handle<I> {
 /// The way into a plugin by an interface.
 #[doc(hidden)]
 pub struct Door<I: ?Sized> {
-    passage: Arc<Passage>,
+    way: Way,
     place: PlaceOf<I>,
 }
 
@@ -128,7 +129,7 @@ impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
         call: impl FnOnce(Object, &I::Table) -> Answered<R::Wire>,
     ) -> Result<R, CallError> {
         let place = &self.place;
-        self.passage.enter(
+        self.way.enter(
             method.number,
             method.exclusive,
             #[inline(always)]
@@ -142,17 +143,32 @@ impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
     }
 }
 
-/// What a call through an interface needs of the host.
-pub(crate) struct Passage {
-    /// To the interface's place.
-    pub(crate) line: Line,
-    /// Tells of a panic that leaves the state half changed.
-    pub(crate) announcer: Arc<Announcer>,
-    /// How long a call waits to be let in.
-    pub(crate) limit: Duration,
+/// The way into a plugin by an interface: what every call asks of its passage, to be had without asking that.
+#[derive(Clone)]
+pub(crate) struct Way {
+    slot: Arc<Slot>,
+    /// The interface's place there, and the number of its first method.
+    place: usize,
+    first: u32,
+    passage: Arc<Passage>,
 }
 
-impl Passage {
+impl Way {
+    /// The way through this passage.
+    pub(crate) fn through(passage: Arc<Passage>) -> Way {
+        Way {
+            slot: Arc::clone(&passage.line.slot),
+            place: passage.line.place,
+            first: passage.line.first,
+            passage,
+        }
+    }
+
+    /// What it leads through.
+    pub(crate) fn passage(&self) -> &Passage {
+        &self.passage
+    }
+
     /// Enters the plugin, does something with its object and the interface's table, and leaves. `refused` says of what
     /// that gives whether the plugin has refused.
     ///
@@ -171,14 +187,19 @@ impl Passage {
     {
         // One way out to the slow call, so that the quick one keeps its arguments in registers.
         let inside = if !exclusive {
-            let passed = self.line.slot.gate.pass_quickly(
-                self.call(method, exclusive),
+            let call = Call {
+                method: self.first + method,
+                exclusive,
+            };
+            let passed = self.slot.gate.pass_quickly(
+                call,
                 #[inline(always)]
-                |generation| generation.instance.open_to(self.line.place),
+                |generation| generation.instance.open_to(self.place),
                 #[inline(always)]
                 |generation, (object, table), inside: I| {
                     let done = inside(object, table);
-                    self.settled(done, generation, method, exclusive, refused)
+                    self.passage
+                        .settled(done, generation, method, exclusive, refused)
                 },
                 inside,
             );
@@ -190,10 +211,23 @@ impl Passage {
         } else {
             inside
         };
-        self.enter_slowly(method, exclusive, inside, refused)
+        self.passage
+            .enter_slowly(method, exclusive, inside, refused)
     }
+}
 
-    /// The same, where a lock is to be taken, or anything else is not as it mostly is.
+/// What a call through an interface needs of the host.
+pub(crate) struct Passage {
+    /// To the interface's place.
+    pub(crate) line: Line,
+    /// Tells of a panic that leaves the state half changed.
+    pub(crate) announcer: Arc<Announcer>,
+    /// How long a call waits to be let in.
+    pub(crate) limit: Duration,
+}
+
+impl Passage {
+    /// Enters by the way, where a lock is to be taken, or anything else is not as it mostly is.
     #[cold]
     #[inline(never)]
     fn enter_slowly<R, I>(
@@ -237,7 +271,6 @@ impl Passage {
     }
 
     /// The call as the gate is told of it.
-    #[inline(always)]
     fn call(&self, method: u32, exclusive: bool) -> Call {
         Call {
             method: self.line.first + method,

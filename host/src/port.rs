@@ -1,6 +1,12 @@
 //! A port: the way of one plugin into another by an interface, as the contract has it.
 
-use crate::{data, gate::GateId, hand, handle::Passage, pace};
+use crate::{
+    data,
+    gate::GateId,
+    hand,
+    handle::{Passage, Way},
+    pace,
+};
 use abi_stable::{sabi_trait::TD_Opaque, std_types::RResult};
 use plugin_api::{
     CallError as Fault, FaultKind,
@@ -9,11 +15,11 @@ use plugin_api::{
 use std::sync::Arc;
 
 /// A way into a plugin, for the one behind this gate.
-struct Port(Arc<Passage>, GateId);
+struct Port(Way, GateId);
 
 /// The port as a plugin has it.
 pub(crate) fn object(passage: Arc<Passage>, of: GateId) -> PortBox {
-    PortObject_TO::from_value(Port(passage, of), TD_Opaque)
+    PortObject_TO::from_value(Port(Way::through(passage), of), TD_Opaque)
 }
 
 impl PortObject for Port {
@@ -54,7 +60,7 @@ impl PortObject for Port {
 impl Port {
     /// Whether the interface has this method, under this kind of receiver: the locks depend on it.
     fn is(&self, method: u32, exclusive: bool) -> bool {
-        let method = self.0.line.wanted.methods.get(method as usize);
+        let method = self.0.passage().line.wanted.methods.get(method as usize);
         method.is_some_and(|method| method.exclusive == exclusive)
     }
 }

@@ -113,7 +113,10 @@ impl Candidate {
     pub(crate) fn into_instance(self, lock: Locking, tables: Arc<Tables>) -> Instance {
         Instance {
             object: UnsafeCell::new(self.object),
-            open: matches!(lock, Locking::None).then(|| Arc::clone(&tables)),
+            open: match lock {
+                Locking::None => Arc::clone(&tables),
+                Locking::ForExclusive => Arc::new(tables.without_places()),
+            },
             tables,
             lock: match lock {
                 Locking::None => None,
@@ -142,8 +145,9 @@ pub(crate) enum Locking {
 pub(crate) struct Instance {
     object: UnsafeCell<PluginObjectBox>,
     tables: Arc<Tables>,
-    /// The same, where no lock is to be taken: all that a call through an interface asks.
-    open: Option<Arc<Tables>>,
+    /// The same, where no lock is to be taken, else some with nothing at any place: all that a call through an interface
+    /// asks.
+    open: Arc<Tables>,
     /// Between `&mut self` methods and all others; absent where there are none of the former.
     lock: Option<Lock>,
     library: Library,
@@ -331,9 +335,8 @@ impl Instance {
     /// The object, and the table at `place`: where callers find one there, and no `&mut self` method is to be minded.
     #[inline(always)]
     pub(crate) fn open_to(&self, place: usize) -> Option<(Object, *const ())> {
-        let tables = self.open.as_ref()?;
-        let table = tables.find(place)?;
-        Some((tables.object(), table))
+        let table = self.open.find(place)?;
+        Some((self.open.object(), table))
     }
 
     /// Lets `inside` call a function of a table, waiting at most `limit` for the calls that it cannot run beside; `None`

@@ -110,6 +110,15 @@ impl Tables {
         })
     }
 
+    /// Tables of the same object that offer nothing, and never will.
+    pub(super) fn without_places(&self) -> Tables {
+        Tables {
+            object: self.object,
+            offered: Vec::new(),
+            places: Default::default(),
+        }
+    }
+
     /// The object that the tables are of.
     #[inline(always)]
     pub(super) fn object(&self) -> Object {

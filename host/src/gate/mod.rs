@@ -13,8 +13,8 @@
 //! be asked since when it is inside. What pins count comes together in the tenant's *tally*.
 //!
 //! # Terms and states
-//! - *pin*: one thread's note on one gate. Its `mark` counts the leases that have ended, and has a bit for one that has
-//!   not: so each lease has a number. Only nested leases are not counted: they end before the one they are nested in.
+//! - *pin*: one thread's note on one gate. Its `mark` counts the leases that have ended; all its bits are turned
+//!   while one has not, whose number is the next. Only nested leases are not counted: they end before the one they are nested in.
 //! - *bias*: the tenant, where callers may enter by their pins alone; null where they must go by the door.
 //! - *biased* (bias = current), *by the door* (bias null, the lock free for readers), *closed* (bias null, the write side
 //!   held). A swap goes from the first to the second, waits for the pins, takes the lock, and goes back to the first.
@@ -64,6 +64,7 @@
 //! Why not one lock (2.4 times the cost of a call, 20 times on two threads), counters by shard (1.6 times), or epochs (no
 //! deadline, no names).
 
+mod closing;
 mod fence;
 mod latency;
 mod lease;
@@ -77,13 +78,14 @@ mod tally;
 #[cfg(all(test, not(modelled)))]
 mod tests;
 
+pub(crate) use closing::Closed;
 pub(crate) use fence::Fences;
 use lease::Way;
 pub(crate) use lease::{Call, Knot, Lease};
 use owned::{HeldBack, Register};
 pub(crate) use owned::{Owned, Within, is_inside_any};
 pub(crate) use pin::Inside;
-use pin::{INSIDE, Pin, Pins};
+use pin::{Pin, Pins, inside, is_inside_by};
 #[cfg_attr(modelled, expect(unused_imports, reason = "models have no data"))]
 pub(crate) use stay::{Brief, GateId, Stay};
 use std::{
@@ -93,15 +95,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use sync::{AtomicBool, AtomicPtr, Instant, Mutex, MutexGuard, Ordering, RwLock, RwLockWriteGuard};
+use sync::{AtomicBool, AtomicPtr, Instant, Mutex, Ordering, RwLock};
 pub(crate) use tally::{Failure, Tally};
 
 /// Leases on one gate that a thread may hold inside one another.
 pub(crate) const DEEPEST: u32 = 64;
-/// How long a swap spins for a pin before it sleeps.
-const SPIN: Duration = Duration::from_micros(2);
-/// How long it sleeps then, at a time.
-const NAP: Duration = Duration::from_micros(20);
 
 /// What stands behind a gate.
 pub(crate) trait Tenant {
@@ -197,10 +195,10 @@ impl<T: Tenant> Gate<T> {
     ) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
         let mark = note.mark.load(Ordering::Relaxed);
-        if mark & INSIDE != 0 {
+        if is_inside_by(mark) {
             return self.enter_nested(pin, since);
         }
-        note.mark.store(mark | INSIDE, Ordering::Release);
+        note.mark.store(inside(mark), Ordering::Release);
         self.fences.of_the_many();
         let tenant = self.bias.load(Ordering::Acquire);
         match NonNull::new(tenant) {
@@ -266,7 +264,7 @@ impl<T: Tenant> Gate<T> {
             return refuse(Refusal::OutOfTime);
         };
         note.by_the_door.store(true, Ordering::Relaxed);
-        note.mark.store(mark | INSIDE, Ordering::Release);
+        note.mark.store(inside(mark), Ordering::Release);
         // Both sides in full: by the door, time is no matter.
         sync::fence(Ordering::SeqCst);
         match NonNull::new(self.current.load(Ordering::Acquire)) {
@@ -293,54 +291,6 @@ impl<T: Tenant> Gate<T> {
         let tenant = NonNull::new(self.current.load(Ordering::Acquire)).ok_or(Refusal::Vacant)?;
         note.nested.store(nested + 1, Ordering::Relaxed);
         Ok(self.lease(tenant, pin, Way::Nested, since))
-    }
-
-    /// Closes the gate: waits until nobody is inside, at most until `deadline`. Callers are held outside for at most
-    /// `patience` in one try.
-    ///
-    /// # Errors
-    /// Who is inside when the deadline passes. The calling thread must not be inside itself.
-    pub(crate) fn close(
-        &self,
-        deadline: Instant,
-        patience: Duration,
-    ) -> Result<Closed<'_, T>, Vec<Inside>> {
-        let Some(alone) = self.swap.try_lock_until(deadline) else {
-            return Err(self.inside());
-        };
-        let held_back = self.hold_back();
-        let tenant = self.tenant().map(|tenant| tenant.number());
-        if !self.register.wait_until_empty(tenant, deadline) {
-            return Err(self.inside());
-        }
-        let mut unbiased = Unbiased::new(self);
-        let pins = self.pins.inside();
-        let seen = Instant::now();
-        if !wait_for(&pins, deadline) {
-            return Err(self.inside_since(&pins, seen));
-        }
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // As long as it is only tried, short calls come and go by the door meanwhile.
-            let door = for_a_moment(|| self.door.try_write());
-            if let Some(door) = door.or_else(|| self.door.try_write_for(patience.min(left)))
-                && self.register.is_empty(tenant)
-            {
-                unbiased.stays = true;
-                return Ok(Closed {
-                    gate: self,
-                    _door: door,
-                    _held_back: held_back,
-                    _alone: alone,
-                });
-            }
-            if Instant::now() + pause >= deadline {
-                return Err(self.inside());
-            }
-            sync::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
     }
 
     /// Puts another tenant behind the open gate. The old one may still have callers inside.
@@ -427,80 +377,6 @@ fn for_a_moment<R>(attempt: impl Fn() -> Option<R>) -> Option<R> {
         }
         done
     })
-}
-
-/// Waits until each pin's lease has ended or is by the door. Says whether they did before the deadline.
-fn wait_for(pins: &[(u64, Arc<Pin>)], deadline: Instant) -> bool {
-    let began = Instant::now();
-    for (lease, pin) in pins {
-        while pin.holds(*lease) && !pin.by_the_door.load(Ordering::Acquire) {
-            let now = Instant::now();
-            if now >= deadline {
-                return false;
-            }
-            // Never a yield: under load it gives a whole slice away.
-            if now - began < SPIN {
-                sync::spin_loop();
-            } else {
-                sync::sleep(NAP);
-            }
-        }
-    }
-    true
-}
-
-/// A gate whose callers go by the door. Dropping it restores the bias, unless the gate stays closed.
-struct Unbiased<'gate, T: Tenant> {
-    gate: &'gate Gate<T>,
-    stays: bool,
-}
-
-impl<'gate, T: Tenant> Unbiased<'gate, T> {
-    fn new(gate: &'gate Gate<T>) -> Self {
-        gate.bias.store(ptr::null_mut(), Ordering::SeqCst);
-        gate.fences.of_the_one();
-        Unbiased { gate, stays: false }
-    }
-}
-
-impl<T: Tenant> Drop for Unbiased<'_, T> {
-    fn drop(&mut self) {
-        if !self.stays {
-            restore_bias(self.gate);
-        }
-    }
-}
-
-fn restore_bias<T: Tenant>(gate: &Gate<T>) {
-    gate.set_bias(gate.current.load(Ordering::SeqCst));
-}
-
-/// A closed gate: nobody is inside, and callers wait. Dropping it opens the gate again, on the tenant of before.
-pub(crate) struct Closed<'gate, T: Tenant> {
-    gate: &'gate Gate<T>,
-    // In this order: the bias is restored, the door opens, who was held back is woken, the next swap may begin.
-    _door: RwLockWriteGuard<'gate, ()>,
-    _held_back: HeldBack,
-    _alone: MutexGuard<'gate, ()>,
-}
-
-impl<T: Tenant> Closed<'_, T> {
-    /// Opens the gate on another tenant (or none), and gives the one of before, with nobody inside.
-    pub(crate) fn open_on(self, tenant: Option<Arc<T>>) -> Option<Leaving<T>> {
-        let before = self.gate.put(tenant)?;
-        Some(Leaving {
-            tenant: Some(before),
-            waits: Vec::new(),
-            pins: Arc::clone(&self.gate.pins),
-            register: Arc::clone(&self.gate.register),
-        })
-    }
-}
-
-impl<T: Tenant> Drop for Closed<'_, T> {
-    fn drop(&mut self) {
-        restore_bias(self.gate);
-    }
 }
 
 /// A tenant that no new caller can find, and the leases on it that have not ended. While one has not, the tenant is kept

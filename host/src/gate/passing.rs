@@ -4,7 +4,7 @@
 //! call whose turn it is to be timed) goes through with a lease.
 
 use super::{
-    Call, Failure, Fences, Gate, INSIDE, Ordering, Refusal, Tenant,
+    Call, Failure, Fences, Gate, Ordering, Refusal, Tenant,
     pin::{self, Pin},
     unpin,
 };
@@ -59,16 +59,16 @@ impl<T: Tenant> Gate<T> {
         work: impl FnOnce(&T, Found, Load) -> R,
         load: Load,
     ) -> Result<R, Load> {
-        let Some(pin) = pin::own(fences, self.id) else {
+        let Some(pin) = pin::shown(fences, self.id) else {
             return Err(load);
         };
         let pin = unpin::look(&pin);
         let mark = pin.mark.load(Ordering::Relaxed);
-        // That of a thread that is inside is never below.
+        // That of a thread that is inside is never below, nor that of a stand-in.
         if mark >= pin.due.load(Ordering::Relaxed) {
             return Err(load);
         }
-        pin.mark.store(mark | INSIDE, Ordering::Release);
+        pin.mark.store(pin::inside(mark), Ordering::Release);
         fences.of_the_many();
         let tenant = self.bias.load(Ordering::Acquire);
         if pin.counts_for(tenant.cast()) {

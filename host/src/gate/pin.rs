@@ -2,7 +2,8 @@
 //!
 //! See the gate's header for what the mark means and who waits for it. Here is how pins live: one is made when a
 //! thread first comes to a gate, stands on that gate's list and in that thread's table, and is taken off the list when
-//! the thread ends. The table is an array by the gates' ids, so that finding a pin is two loads.
+//! the thread ends. The table is an array by the gates' ids, so that finding a pin is two loads. Where it has none, it has
+//! a *stand-in*, which nobody is ever let in by: a call that is quick looks at it as at a pin whose call is to be timed.
 
 use super::{
     fence::Fences,
@@ -12,6 +13,7 @@ use super::{
 };
 use std::{
     cell::{Cell, RefCell},
+    num::NonZero,
     ptr::{self, NonNull},
     sync::{Arc, OnceLock, Weak},
     time::Duration,
@@ -44,7 +46,7 @@ pub(super) struct Pins(Mutex<Vec<Arc<Pin>>>);
 /// One thread's note on one gate. On cache lines of its own: its thread writes it with every call.
 #[repr(C, align(128))]
 pub(super) struct Pin {
-    /// How many of the thread's leases have ended, and [`INSIDE`] while one has not, whose number is the next.
+    /// How many of the thread's leases have ended; the [`inside`] of it while one has not, whose number is the next.
     pub(super) mark: AtomicU64,
     /// The mark from which on a call is to be timed.
     pub(super) due: AtomicU64,
@@ -69,10 +71,27 @@ pub(super) struct Pin {
     tally: Mutex<Weak<Tally>>,
     this: Weak<Pin>,
     thread: Arc<str>,
+    /// Stands where a thread's table has no pin: on no list, and marked by nobody.
+    stands_in: bool,
 }
 
-/// In a pin's mark: its thread is inside. Above all counts.
-pub(super) const INSIDE: u64 = 1 << 63;
+/// The mark of a thread that is inside, when so many of its leases have ended: above every number of those.
+#[inline(always)]
+pub(super) const fn inside(ended: u64) -> u64 {
+    !ended
+}
+
+/// Whether a mark is that of a thread that is inside.
+#[inline(always)]
+pub(super) const fn is_inside_by(mark: u64) -> bool {
+    mark > u64::MAX / 2
+}
+
+/// How many leases have ended, by a mark.
+pub(super) const fn ended_by(mark: u64) -> u64 {
+    if is_inside_by(mark) { !mark } else { mark }
+}
+
 /// An address that no tenant has, and no gate's bias.
 const NOBODY: *mut () = ptr::dangling_mut();
 
@@ -92,7 +111,11 @@ pub(super) fn since_epoch(then: Instant) -> u64 {
 }
 
 impl Pin {
-    pub(super) fn new() -> Arc<Self> {
+    fn new() -> Arc<Self> {
+        Pin::made(false)
+    }
+
+    fn made(stands_in: bool) -> Arc<Self> {
         // The standard library may not know a thread that is past its thread-locals, and panics then.
         let name = match TABLE.try_with(|_| std::thread::current()) {
             Ok(thread) => match thread.name() {
@@ -117,6 +140,7 @@ impl Pin {
             tally: Mutex::default(),
             this: Weak::clone(this),
             thread: name,
+            stands_in,
         })
     }
 
@@ -132,7 +156,7 @@ impl Pin {
     /// The number of the counted lease; `None` while the thread is not inside.
     pub(super) fn lease(&self) -> Option<u64> {
         let mark = self.mark.load(Ordering::Acquire);
-        (mark & INSIDE != 0).then(|| (mark & !INSIDE) + 1)
+        is_inside_by(mark).then(|| ended_by(mark) + 1)
     }
 
     /// Whether the lease with this number, or one before it, has not ended. A number that was taken back, since the bias
@@ -143,7 +167,7 @@ impl Pin {
 
     /// How many leases have ended.
     fn ended(&self) -> u64 {
-        self.mark.load(Ordering::Relaxed) & !INSIDE
+        ended_by(self.mark.load(Ordering::Relaxed))
     }
 
     pub(super) fn describe(&self) -> Inside {
@@ -255,11 +279,16 @@ struct Table(RefCell<Own>);
 
 struct Own {
     pins: Vec<Owned>,
-    /// Where they are, by the ids of their gates; null where there is none. Gates whose callers fence have a table of
-    /// their own: so a pin that is found in the other says that no fence is needed.
-    unfenced: Vec<*const Pin>,
-    fenced: Vec<*const Pin>,
+    /// Stands in the tables where there is no pin, once there is any.
+    stand_in: Option<Arc<Pin>>,
+    /// Where they are, by the ids of their gates. Gates whose callers fence have a table of their own: so a pin that is
+    /// found in the other says that no fence is needed.
+    unfenced: Places,
+    fenced: Places,
 }
+
+/// A table's elements. In place of the first, since no gate has the id 0, stands how many there are.
+type Places = Vec<NonNull<Pin>>;
 
 /// A pin, with the list to be taken off when the thread ends.
 struct Owned {
@@ -267,23 +296,18 @@ struct Owned {
     list: Weak<Pins>,
 }
 
-/// Where a thread finds its pins without asking whether its thread-locals are still there.
-#[derive(Clone, Copy)]
-struct Shortcut {
-    pins: *const *const Pin,
-    length: usize,
-}
+/// Where a thread finds its pins without asking whether its thread-locals are still there: the first of a table's elements.
+type Shortcut = *const NonNull<Pin>;
 
-const NOWHERE: Shortcut = Shortcut {
-    pins: ptr::null(),
-    length: 0,
-};
+/// To a table with no element beside the first.
+const NOWHERE: Shortcut = (&raw const NONE).cast();
+static NONE: usize = 0;
 
 thread_local! {
     static UNFENCED: Cell<Shortcut> = const { Cell::new(NOWHERE) };
     static FENCED: Cell<Shortcut> = const { Cell::new(NOWHERE) };
     static TABLE: Table = const {
-        Table(RefCell::new(Own { pins: Vec::new(), unfenced: Vec::new(), fenced: Vec::new() }))
+        Table(RefCell::new(Own { pins: Vec::new(), stand_in: None, unfenced: Vec::new(), fenced: Vec::new() }))
     };
 }
 
@@ -357,17 +381,18 @@ pub(super) fn further_out(fences: Fences, gate: usize, tenant: u64) -> Option<bo
 }
 
 /// The calling thread's pin on the gate with this id and these fences, if it has one.
-#[inline(always)]
 pub(super) fn own(fences: Fences, gate: usize) -> Option<NonNull<Pin>> {
+    shown(fences, gate).filter(|pin| !super::unpin::look(pin).stands_in)
+}
+
+/// The same; it may be a stand-in, whose mark says that it is to be timed.
+#[inline(always)]
+pub(super) fn shown(fences: Fences, gate: usize) -> Option<NonNull<Pin>> {
     let shortcut = match fences {
         Fences::OnTheOne => UNFENCED.with(Cell::get),
         Fences::OnEach => FENCED.with(Cell::get),
     };
-    if gate < shortcut.length {
-        find(shortcut, gate)
-    } else {
-        None
-    }
+    (gate < length(shortcut)).then(|| find(shortcut, gate))
 }
 
 /// Makes the calling thread's pin on the gate with this id and these fences. Says whether the thread's table keeps it: not
@@ -382,20 +407,21 @@ pub(super) fn make(fences: Fences, gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, 
     list.0.lock().push(Arc::clone(&pin));
     let kept = TABLE.try_with(|table| {
         let own = &mut *table.0.borrow_mut();
+        let stand_in = own.stand_in.get_or_insert_with(|| Pin::made(true));
+        let stand_in = NonNull::from(&**stand_in);
         let (places, shortcut) = match fences {
             Fences::OnTheOne => (&mut own.unfenced, &UNFENCED),
             Fences::OnEach => (&mut own.fenced, &FENCED),
         };
         if places.len() <= gate {
-            places.resize((gate + 1).next_power_of_two(), ptr::null());
+            places.resize((gate + 1).next_power_of_two(), stand_in);
+            places[0] = NonNull::without_provenance(
+                NonZero::new(places.len()).unwrap_or(NonZero::<usize>::MIN),
+            );
         }
-        places[gate] = &raw const *owned.pin;
+        places[gate] = NonNull::from(&*owned.pin);
         own.pins.push(owned);
-        let shown = Shortcut {
-            pins: places.as_ptr(),
-            length: places.len(),
-        };
-        shortcut.with(|shortcut| shortcut.set(shown));
+        shortcut.with(|shortcut| shortcut.set(places.as_ptr()));
     });
     (pin, kept.is_ok())
 }
@@ -407,16 +433,22 @@ pub(super) fn make(fences: Fences, gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, 
 mod shortcut {
     use super::{NonNull, Pin, Shortcut};
 
-    /// A thread's pin on the gate with this id, which is below the shortcut's length.
+    /// How many elements the table has, with the first.
     #[inline(always)]
-    pub(super) fn find(shortcut: Shortcut, gate: usize) -> Option<NonNull<Pin>> {
-        // SAFETY: The shortcut shows the elements of this thread's table, and is set anew whenever that grows and unset
-        // before it goes; `gate` is below its length, as `own` has checked.
-        let place = unsafe { shortcut.pins.add(gate) };
+    pub(super) fn length(shortcut: Shortcut) -> usize {
+        // SAFETY: The shortcut shows the elements of this thread's table, or `NONE`: it is set anew whenever the table grows,
+        // and set to that before it goes. The first of them is a number, as large as a pointer.
+        unsafe { shortcut.cast::<usize>().read() }
+    }
+
+    /// A thread's pin on the gate with this id, which is above 0 and below the length; or a stand-in.
+    #[inline(always)]
+    pub(super) fn find(shortcut: Shortcut, gate: usize) -> NonNull<Pin> {
+        // SAFETY: As above; `gate` is below the table's length, as `shown` has checked.
+        let place = unsafe { shortcut.add(gate) };
         // SAFETY: As above; nobody else touches this thread's table, and it is not being changed now: only `make` and
         // the thread's end change it, and neither calls this.
-        let pin = unsafe { *place };
-        NonNull::new(pin.cast_mut())
+        unsafe { place.read() }
     }
 }
-use shortcut::find;
+use shortcut::{find, length};

@@ -9,7 +9,7 @@
 //! ask whether it is over. The mark that ends a call is stored with release: who finds it over sees all that it did.
 
 use super::{
-    Fences, Gate, INSIDE, NonNull, Ordering, Tenant,
+    Fences, Gate, NonNull, Ordering, Tenant,
     pin::{self, Pin},
     unpin,
 };
@@ -37,7 +37,7 @@ impl GateId {
     pub(crate) fn stay(self) -> Option<Brief> {
         let pin = pin::own(self.fences, self.gate)?;
         let mark = unpin::look(&pin).mark.load(Ordering::Relaxed);
-        (mark & INSIDE != 0).then_some(Brief { pin, mark })
+        pin::is_inside_by(mark).then_some(Brief { pin, mark })
     }
 }
 
@@ -87,8 +87,8 @@ pub(crate) struct Stay {
 impl Stay {
     /// Whether the call has ended, and all that it did is to be seen.
     pub(crate) fn is_over(&self) -> bool {
-        let ended = self.pin.mark.load(Ordering::Acquire) & !INSIDE;
-        ended > self.mark & !INSIDE
+        let ended = pin::ended_by(self.pin.mark.load(Ordering::Acquire));
+        ended > pin::ended_by(self.mark)
     }
 
     /// Whether it is this one.

@@ -28,9 +28,9 @@ pub(super) const TRIES: usize = 128;
 mod numbers {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// A number that no gate has had.
+    /// A number that no gate has had; from 1 on.
     pub(in super::super) fn next_gate() -> usize {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
 }

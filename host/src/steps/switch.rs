@@ -36,7 +36,10 @@ pub(crate) fn switch(handed_over: HandedOver<'_>) -> Result<Switched> {
     if state.as_ref().is_some_and(|state| state.tainted) {
         successor.taint();
     }
+    let since = drained.closed.since();
     let retired = drained.closed.open_on(Some(Arc::clone(&successor)));
+    let micros = since.elapsed().as_micros() as u64;
+    tracing::debug!(micros, "new callers were held outside");
     leaves(retired.as_ref());
     successor.life.desk.open();
     Ok(Switched {

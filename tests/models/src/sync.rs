@@ -71,10 +71,10 @@ macro_rules! local {
 }
 pub(crate) use local as thread_local;
 
-/// A number that no gate of this run has had.
+/// A number that no gate of this run has had; from 1 on.
 pub(crate) fn next_gate() -> usize {
     loom::lazy_static! {
-        static ref NEXT: AtomicUsize = AtomicUsize::new(0);
+        static ref NEXT: AtomicUsize = AtomicUsize::new(1);
     }
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

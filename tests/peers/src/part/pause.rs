@@ -52,10 +52,12 @@ struct Outcome {
 
 /// What was noted about the swaps themselves.
 struct Swaps {
+    /// From the moment since which new callers are held outside to open.
+    held: Spread,
+    /// From the beginning of the call that the caller is in to open, where that is after the beginning of the close.
+    waited: Spread,
     /// From the beginning of the close to open.
     whole: Spread,
-    /// From the moment since which the caller has waited to open.
-    waited: Spread,
     missed: u64,
 }
 
@@ -135,7 +137,7 @@ pub(crate) fn measure(
             let outcome = run(scene, micros, effort.pause_slice)?;
             outcome.tell(micros, &mut section);
             if scene.period() == PERIOD && micros == LENGTHS[0] {
-                ratios.blocked_window_p99_us = Some(outcome.swaps.waited.quantile(0.99));
+                ratios.blocked_window_p99_us = Some(outcome.swaps.held.quantile(0.99));
                 ratios.p999_while_swapping_vs_without = Some(median(outcome.ratios));
             }
             bar.inc(1);
@@ -147,9 +149,10 @@ pub(crate) fn measure(
         sections.push(section);
     }
     sections[0].note(
-        "The window, in the swap itself: from the moment since which the caller has waited (it notes when it begins a call, and \
-         the swap looks while the gate is closed) to the return of `open_on`. In the lower line: from the beginning of `close`, \
-         which is more than anybody waits: callers go in by the door while pins are waited for.",
+        "The window, in three lines: from the moment since which new callers are held outside to the return of `open_on`; from \
+         the beginning of the call that the caller is in, as it notes it, which also has what the system takes from the caller \
+         meanwhile (`membarrier` interrupts it); from the beginning of `close`, which is more than anybody waits: callers go in \
+         by the door while pins are waited for.",
     );
     sections[1].note(
         "The window: the steps drain, hand over and switch of the swap's report together, which is more than anybody waits.",
@@ -164,8 +167,9 @@ fn run(scene: &dyn Scene, micros: u64, slice: Duration) -> Result<Outcome> {
         swapped: Spread::new()?,
         ratios: Vec::new(),
         swaps: Swaps {
-            whole: Spread::new()?,
+            held: Spread::new()?,
             waited: Spread::new()?,
+            whole: Spread::new()?,
             missed: 0,
         },
     };
@@ -279,11 +283,12 @@ impl Scene for GateAlone {
             return Ok(());
         };
         // Now nobody is inside: the caller waits, or is on its way to.
-        let waits_since = since.look().max(began);
+        let (held_since, waits_since) = (closed.since(), since.look().max(began));
         let leaving = closed.open_on(Some(successor));
         let open = Instant::now();
         drop(leaving);
         swaps.whole.add(open - began);
+        swaps.held.add(open - held_since);
         swaps.waited.add(open - waits_since);
         Ok(())
     }
@@ -353,9 +358,8 @@ impl Outcome {
         } else {
             format!("{micros} us")
         };
-        let windows = |window: &Spread| match window.count() {
-            0 => ["-"; 3].map(str::to_owned),
-            _ => [window.quantile(0.5), window.quantile(0.99), window.max()].map(number),
+        let windows = |window: &Spread| {
+            [window.quantile(0.5), window.quantile(0.99), window.max()].map(number)
         };
         let swaps = self.swaps.whole.count();
         let missed = match self.swaps.missed {
@@ -370,13 +374,22 @@ impl Outcome {
             &empty,
         ));
         let counted = [String::new(), format!("{swaps}{missed}")];
-        let (waited, whole) = (&self.swaps.waited, &self.swaps.whole);
-        let is_known = waited.count() > 0;
-        let window = windows(if is_known { waited } else { whole });
-        section.row(line(counted, "with", &self.swapped, &window));
-        if is_known {
+        let Swaps {
+            held,
+            waited,
+            whole,
+            ..
+        } = &self.swaps;
+        let known: Vec<[String; 3]> = [held, waited, whole]
+            .into_iter()
+            .filter(|window| window.count() > 0)
+            .map(windows)
+            .collect();
+        let (first, others) = known.split_first().unwrap_or((&empty, &[]));
+        section.row(line(counted, "with", &self.swapped, first));
+        for window in others {
             let mut cells = vec![String::new(); 9];
-            cells.extend(windows(whole));
+            cells.extend_from_slice(window);
             section.row(cells);
         }
     }

@@ -1,0 +1,147 @@
+//! Closing: how a swap gets the callers out of a gate, and what it holds then.
+//!
+//! First the bias is left, and the pins are waited for: callers go on by the door, and nobody is blocked. Then the door's
+//! write side is taken: tried for a moment, in which short calls come and go; then waited for, which holds new callers back,
+//! and so for no longer than the swap's patience at a time. See the gate's header for why nobody is inside then.
+
+use super::{
+    Arc, Duration, Gate, HeldBack, Inside, Leaving, Ordering, Pin, Tenant, for_a_moment, ptr,
+    sync::{self, Instant, MutexGuard, RwLockWriteGuard},
+};
+
+/// How long a swap spins for a pin before it sleeps.
+const SPIN: Duration = Duration::from_micros(2);
+/// How long it sleeps then, at a time.
+const NAP: Duration = Duration::from_micros(20);
+
+impl<T: Tenant> Gate<T> {
+    /// Closes the gate: waits until nobody is inside, at most until `deadline`. New callers are held outside for at most
+    /// `patience` in one try.
+    ///
+    /// # Errors
+    /// Who is inside when the deadline passes. The calling thread must not be inside itself.
+    pub(crate) fn close(
+        &self,
+        deadline: Instant,
+        patience: Duration,
+    ) -> Result<Closed<'_, T>, Vec<Inside>> {
+        let Some(alone) = self.swap.try_lock_until(deadline) else {
+            return Err(self.inside());
+        };
+        let held_back = self.hold_back();
+        let tenant = self.tenant().map(|tenant| tenant.number());
+        if !self.register.wait_until_empty(tenant, deadline) {
+            return Err(self.inside());
+        }
+        let mut unbiased = Unbiased::new(self);
+        let pins = self.pins.inside();
+        let seen = Instant::now();
+        if !wait_for(&pins, deadline) {
+            return Err(self.inside_since(&pins, seen));
+        }
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // As long as it is only tried, short calls come and go by the door meanwhile.
+            let door = for_a_moment(|| self.door.try_write());
+            let since = Instant::now();
+            if let Some(door) = door.or_else(|| self.door.try_write_for(patience.min(left)))
+                && self.register.is_empty(tenant)
+            {
+                unbiased.stays = true;
+                return Ok(Closed {
+                    gate: self,
+                    since,
+                    _door: door,
+                    _held_back: held_back,
+                    _alone: alone,
+                });
+            }
+            if Instant::now() + pause >= deadline {
+                return Err(self.inside());
+            }
+            sync::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Waits until each pin's lease has ended or is by the door. Says whether they did before the deadline.
+fn wait_for(pins: &[(u64, Arc<Pin>)], deadline: Instant) -> bool {
+    let began = Instant::now();
+    for (lease, pin) in pins {
+        while pin.holds(*lease) && !pin.by_the_door.load(Ordering::Acquire) {
+            let now = Instant::now();
+            if now >= deadline {
+                return false;
+            }
+            // Never a yield: under load it gives a whole slice away.
+            if now - began < SPIN {
+                sync::spin_loop();
+            } else {
+                sync::sleep(NAP);
+            }
+        }
+    }
+    true
+}
+
+/// A gate whose callers go by the door. Dropping it restores the bias, unless the gate stays closed.
+struct Unbiased<'gate, T: Tenant> {
+    gate: &'gate Gate<T>,
+    stays: bool,
+}
+
+impl<'gate, T: Tenant> Unbiased<'gate, T> {
+    fn new(gate: &'gate Gate<T>) -> Self {
+        gate.bias.store(ptr::null_mut(), Ordering::SeqCst);
+        gate.fences.of_the_one();
+        Unbiased { gate, stays: false }
+    }
+}
+
+impl<T: Tenant> Drop for Unbiased<'_, T> {
+    fn drop(&mut self) {
+        if !self.stays {
+            restore_bias(self.gate);
+        }
+    }
+}
+
+fn restore_bias<T: Tenant>(gate: &Gate<T>) {
+    gate.set_bias(gate.current.load(Ordering::SeqCst));
+}
+
+/// A closed gate: nobody is inside, and callers wait. Dropping it opens the gate again, on the tenant of before.
+pub(crate) struct Closed<'gate, T: Tenant> {
+    gate: &'gate Gate<T>,
+    since: Instant,
+    // In this order: the bias is restored, the door opens, who was held back is woken, the next swap may begin.
+    _door: RwLockWriteGuard<'gate, ()>,
+    _held_back: HeldBack,
+    _alone: MutexGuard<'gate, ()>,
+}
+
+impl<T: Tenant> Closed<'_, T> {
+    /// Since when new callers are held outside, in this try.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Opens the gate on another tenant (or none), and gives the one of before, with nobody inside.
+    pub(crate) fn open_on(self, tenant: Option<Arc<T>>) -> Option<Leaving<T>> {
+        let before = self.gate.put(tenant)?;
+        Some(Leaving {
+            tenant: Some(before),
+            waits: Vec::new(),
+            pins: Arc::clone(&self.gate.pins),
+            register: Arc::clone(&self.gate.register),
+        })
+    }
+}
+
+impl<T: Tenant> Drop for Closed<'_, T> {
+    fn drop(&mut self) {
+        restore_bias(self.gate);
+    }
+}
