@@ -60,6 +60,12 @@ impl Wanted {
         }
     }
 
+    /// It is pinned then, or is not.
+    pub(crate) fn pinned(mut self, pinned: bool) -> Wanted {
+        self.by_hand.pinned = pinned;
+        self
+    }
+
     /// It comes from there.
     pub(crate) fn come_from(&mut self, origin: Origin) {
         self.origin = origin;
@@ -72,6 +78,15 @@ impl Wanted {
 }
 
 impl Publisher {
+    /// Whether an operator has pinned what this dataset holds.
+    pub(crate) fn is_pinned(&self, place: usize) -> bool {
+        let dataset = self.datasets.get(place);
+        dataset.is_some_and(|dataset| {
+            let facts = dataset.facts.lock();
+            facts.memory.by_hand.as_ref().is_some_and(|by| by.pinned)
+        })
+    }
+
     /// What operators want: all becomes a revision each, or nothing does, in one step with a change of those who read. Gives
     /// the number that each dataset holds then.
     ///
