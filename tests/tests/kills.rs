@@ -148,8 +148,12 @@ struct Desk(String);
 
 impl Desk {
     fn of(host: &Program) -> Desk {
-        let line = host.line("the admin API answers over TCP");
-        let mut words = line.split_whitespace();
+        let said = "the admin API answers over TCP";
+        let _comes = host.line(said);
+        // The log has what those before it said, too. It says so before it is ready.
+        let log = host.log();
+        let line = log.lines().rfind(|line| line.contains(said));
+        let mut words = line.expect("it is said").split_whitespace();
         let address = words.find_map(|word| word.strip_prefix("address="));
         Desk(address.expect("it is said").to_owned())
     }

@@ -26,6 +26,7 @@ pub(crate) struct Wanted {
     by_hand: ByHand,
     /// The number that was taken for it when it was proposed; 0 before.
     number: u64,
+    instead_of: Option<u64>,
 }
 
 impl Wanted {
@@ -41,6 +42,7 @@ impl Wanted {
                 pinned: false,
             },
             number: 0,
+            instead_of: None,
         }
     }
 
@@ -58,6 +60,12 @@ impl Wanted {
             },
             ..Wanted::new(place, content, record.format, origin)
         }
+    }
+
+    /// It replaces this revision, and no other one that is held by then.
+    pub(crate) fn instead_of(mut self, number: u64) -> Wanted {
+        self.instead_of = Some(number);
+        self
     }
 
     /// It is pinned then, or is not.
@@ -146,11 +154,13 @@ impl Publisher {
                 origin,
                 by_hand,
                 number,
+                instead_of,
             } = wanted;
             self.note_received(place, Digest::of(&content), content.len(), &origin);
             let candidate = self.prepare(place, content, format, origin, Some(by_hand));
             let mut candidate = candidate.map_err(|refusal| (place, refusal))?;
             candidate.revision.record.number = number;
+            candidate.instead_of = instead_of;
             Ok(candidate)
         };
         wanted.into_iter().map(candidate).collect()

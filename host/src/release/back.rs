@@ -195,7 +195,9 @@ fn content_before(core: &Core, release: u64, moved: &DatasetMove) -> Result<Opti
     let kept = kept.with_context(|| format!("revision {before} is no longer kept"))?;
     let who = format!("release {release}, which was not applied");
     let pinned = publisher.is_pinned(place);
-    Ok(Some(Wanted::back(place, kept, &who, pinned)))
+    let wanted = Wanted::back(place, kept, &who, pinned);
+    // A source may bring something newer in this moment.
+    Ok(Some(wanted.instead_of(held.record.number)))
 }
 
 /// Puts each dataset back by itself. Gives what is left.
