@@ -322,3 +322,39 @@ fn tls_is_spoken_and_a_certificate_that_nobody_vouches_for_is_refused() {
     let (_scene, host, _) = follow(truth.followed(&[file(&authority)]), EXAMINER);
     lost(&host, "TLS");
 }
+
+#[test]
+fn a_server_that_wants_a_certificate_of_the_client_is_shown_it() {
+    let mut truth = Postgres::start(EXAMINER);
+    let authority = truth.speak_tls();
+    let [certificate, key] = truth.ask_for_certificates(certificates::CLIENT);
+    let url = format!(
+        "postgres://{}@127.0.0.1:{}/postgres",
+        certificates::CLIENT,
+        truth.port()
+    );
+    let url = SourceSetting::Secret(host::config::Secret::new(url));
+    let file = |path: &std::path::Path| SourceSetting::Path(path.to_owned());
+    let anonymous = [("url", url), ("ca_file", file(&authority))];
+    let with = |certificate: &std::path::Path, key: &std::path::Path| {
+        let own = [("cert_file", file(certificate)), ("key_file", file(key))];
+        [&anonymous[..], &own].concat()
+    };
+    let (_scene, host, _) = follow(truth.followed(&with(&certificate, &key)), EXAMINER);
+    truth.put(1);
+    holds(&host, 1);
+    let [_, other_key] = certificates::server(authority.parent().expect("it is in a folder"));
+    let none = authority.with_file_name("none.pem");
+    for (settings, part) in [
+        (anonymous.to_vec(), "valid client certificate"),
+        (with(&certificate, &other_key), "using cert_file"),
+        (with(&key, &key), "holds no certificate in PEM"),
+        (with(&certificate, &none), "reading key_file"),
+    ] {
+        let (_scene, host, _) = follow(truth.followed(&settings), EXAMINER);
+        lost(&host, part);
+    }
+    let half = [&anonymous[..], &[("cert_file", file(&certificate))]].concat();
+    let error = not_followed(truth.followed(&half), EXAMINER);
+    assert!(error.contains("name the other too"), "{error}");
+}

@@ -15,9 +15,9 @@ use std::{
     time::Duration,
 };
 use tests::{
-    Scene,
+    Program, Scene,
     sources::{
-        Truth,
+        Proxy, Truth,
         rabbitmq::{EXCHANGE, PASSWORD, RabbitTruth, number},
         trial::{self, Trial, Watcher},
     },
@@ -232,6 +232,26 @@ fn what_a_pin_keeps_out_outlives_the_patience_of_the_broker() {
 }
 
 #[test]
+fn what_a_pin_keeps_out_stays_in_its_place_whenever_it_is_given_back() {
+    let mut truth = RabbitTruth::shared();
+    truth.dataset.poll = Duration::from_millis(1);
+    let mut trial = begun(truth);
+    for round in 1..=20 {
+        let last = round * 100;
+        let pin = |trial: &Trial<RabbitTruth>, pin| {
+            let done = trial.host.rollback_data("rates", Some(1), pin, "a test");
+            done.expect("it is kept");
+        };
+        pin(&trial, true);
+        for number in last - 10..=last {
+            trial.truth.put(number);
+        }
+        pin(&trial, false);
+        trial.holds(last);
+    }
+}
+
+#[test]
 fn an_older_version_is_acknowledged_and_changes_nothing() {
     let mut trial = begun(RabbitTruth::shared());
     trial.truth.publish("7", &version(17));
@@ -282,6 +302,61 @@ fn what_is_delivered_again_after_a_crash_is_no_step_back() {
     watcher.saw_no_step_back();
     let history = trial.host.data_history("rates", 10).expect("it is read");
     assert_eq!(history.len(), 3, "{history:#?}");
+}
+
+#[test]
+fn what_was_published_and_not_acknowledged_when_kill_9_came_is_no_second_revision() {
+    let mut truth = RabbitTruth::shared();
+    let proxy = Proxy::to(truth.port());
+    let scene = tempfile::tempdir().expect("a temporary folder");
+    std::fs::create_dir(scene.path().join("plugins")).expect("it is made");
+    let configuration = format!(
+        "[data.rates]\npoll = \"1h\"\nsource = {{ kind = \"rabbitmq\", queue = \"{}\", host = \"here\", \
+         heartbeat = \"60s\", url = \"amqp://guest:{PASSWORD}@127.0.0.1:{}\" }}\n",
+        truth.name,
+        proxy.port()
+    );
+    std::fs::write(scene.path().join("host.toml"), configuration).expect("it is written");
+    let run = |state| {
+        Program::start_with(state, |command| {
+            command
+                .current_dir(scene.path())
+                .args(["run", "plugins", "--listen", "127.0.0.1:0"]);
+        })
+    };
+    let holds = |host: &Program, expected: &str| {
+        until(&format!("the host holds {expected}"), || {
+            let held = host.command(&["data", "get", "rates"]).stdout;
+            (held == expected).then_some(())
+        });
+    };
+    let host = run(tempfile::tempdir().expect("a temporary folder"));
+    truth.put(1);
+    holds(&host, "1");
+    // What the host says from now on is lost, its acknowledgement among it.
+    proxy.mute();
+    truth.put(2);
+    holds(&host, "2");
+    let queue = truth.queue();
+    assert_eq!(truth.waiting(&queue), 0);
+    host.signal("KILL");
+    let (_, state) = host.wait();
+    until("it is in the queue again", || {
+        (truth.waiting(&queue) == 1).then_some(())
+    });
+    let host = run(state);
+    until("the source has been heard", || {
+        let status = host.command(&["data", "list", "--json"]).json()["datasets"][0].clone();
+        let is_heard = status["source"]["state"] == "healthy" && status["from_disk"] == false;
+        is_heard.then_some(())
+    });
+    let history = host.command(&["data", "history", "rates", "--json"]).json();
+    let numbers = history["revisions"].as_array().expect("a list").iter();
+    let numbers: Vec<_> = numbers.map(|it| it["number"].as_u64()).collect();
+    assert_eq!(numbers, [Some(2), Some(1)]);
+    host.signal("TERM");
+    let _ended = host.wait();
+    assert_eq!(truth.waiting(&queue), 0, "it is acknowledged now");
 }
 
 #[test]

@@ -2,13 +2,14 @@
 //! file.
 
 use host::{config::SourceSetting, data::Format};
-use std::{fs, time::Duration};
+use std::{env, fs, path::Path, process::Command, time::Duration};
 use tests::sources::{
     Truth as _,
     sqlite::{Journal, Sqlite, create},
     standing::{contains, follow, held, holds, is_well, not_followed, number, refused, text},
     trial,
 };
+use tests::until;
 
 const EXAMINER: &str = env!("CARGO_BIN_EXE_examiner");
 const JOURNALS: [Journal; 2] = [Journal::Wal, Journal::Delete];
@@ -184,6 +185,74 @@ fn a_writer_that_keeps_it_locked_is_named_and_waited_for() {
     holds(&host, 2);
     truth.put(3);
     holds(&host, 3);
+}
+
+/// Names the database to a process that is to change it, and to be killed before it has committed.
+const HALF: &str = "CHANGE_HALF_OF";
+
+/// Writes so much in one transaction that some of it is on disk, says so, and goes no further.
+fn change_half_of(path: &Path) -> ! {
+    let writer = rusqlite::Connection::open(path).expect("it is opened");
+    let half = "pragma cache_size = 1; begin; update rates set number = 7; \
+                with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) \
+                insert into rates select 8 from n";
+    writer.execute_batch(half).expect("it is written");
+    fs::write(path.with_extension("half"), "").expect("it is said");
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test]
+fn what_a_killed_writer_left_half_done_is_never_read() {
+    if let Some(path) = env::var_os(HALF) {
+        change_half_of(Path::new(&path));
+    }
+    for journal in JOURNALS {
+        let mut truth = Sqlite::without_triggers(journal);
+        let (_scene, host, _) = follow(truth.followed(&[]), EXAMINER);
+        holds(&host, 0);
+        let path = truth.path();
+        let mut writer = Command::new(env::current_exe().expect("a test knows its own path"))
+            .args([
+                "--exact",
+                "what_a_killed_writer_left_half_done_is_never_read",
+            ])
+            .env(HALF, &path)
+            .spawn()
+            .expect("it is started");
+        let said = path.with_extension("half");
+        until("half of it is written", || said.exists().then_some(()));
+        writer.kill().expect("it is killed");
+        writer.wait().expect("it has ended");
+        let left = path.with_extension(match journal {
+            Journal::Wal => "db-wal",
+            Journal::Delete => "db-journal",
+        });
+        let length = |path: &Path| fs::metadata(path).map_or(0, |it| it.len());
+        assert!(length(&left) > 100_000 || length(&path) > 100_000);
+        host.rescan();
+        let (_other_scene, other, _) = follow(truth.followed(&[]), EXAMINER);
+        match journal {
+            // Nothing of it counts that was not committed.
+            Journal::Wal => holds(&other, 0),
+            // Only who may write can take it back.
+            Journal::Delete => {
+                refused(&other, "left half written");
+                refused(&host, "left half written");
+            }
+        }
+        assert_eq!(held(&host), Some(0));
+        truth.open_again();
+        truth.put(2);
+        for host in [&host, &other] {
+            holds(host, 2);
+            is_well(host);
+            let numbers = host.data_history("rates", 10).expect("it is read");
+            assert!(numbers.len() <= 2, "{numbers:#?}");
+        }
+        assert_eq!(truth.count("select count(*) from rates"), 1);
+    }
 }
 
 #[test]

@@ -94,6 +94,36 @@ fn writers_of_the_table_need_no_rights_of_their_own_and_changes_are_bounded() {
 }
 
 #[test]
+fn changes_are_bounded_and_no_writer_fails_where_all_are_repeatable_read() {
+    let mut truth = Postgres::start(EXAMINER);
+    let (_scene, host, _) = follow(truth.followed(&[]), EXAMINER);
+    // Every statement removes old ones, so that writers meet at it all the time.
+    let dry = host.data_triggers("rates", false, true);
+    let installed = dry.expect("it is shown").sql;
+    let eager = installed.replace("random() < 0.01", "true");
+    assert_ne!(installed, eager);
+    truth.execute(&eager);
+    let writers = [truth.connect(), truth.connect()].map(|mut writer| {
+        std::thread::spawn(move || {
+            writer.batch_execute(
+                "set session characteristics as transaction isolation level repeatable read",
+            )?;
+            writer.batch_execute(
+                "do $$ begin for i in 1..2000 loop insert into rates (number) values ('1'); commit; end loop; end $$",
+            )
+        })
+    });
+    for writer in writers {
+        let done = writer.join().expect("no panic");
+        done.expect("nobody stands in another one's way");
+    }
+    let changes = truth.count("select count(*) from host_changes");
+    assert!(changes < 1_100, "{changes} changes are kept");
+    truth.execute("truncate rates; insert into rates (number) values ('2')");
+    holds(&host, 2);
+}
+
+#[test]
 fn an_older_state_of_postgres_is_refused_until_it_has_caught_up_or_an_operator_takes_it() {
     let mut truth = Postgres::start(EXAMINER);
     let (_scene, host, _) = follow(truth.followed(&[]), EXAMINER);

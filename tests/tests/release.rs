@@ -215,6 +215,89 @@ fn what_was_done_is_put_back_when_a_later_part_fails() {
 }
 
 #[test]
+fn what_came_while_a_release_was_proven_is_what_its_failure_goes_back_to() {
+    let (scene, host) = scene_with(Duration::from_millis(200));
+    let hold = Hold::new();
+    let (callers_host, arguments) = (host.clone(), hold.arguments());
+    let caller = std::thread::spawn(move || callers_host.call("slow", "hold", &arguments));
+    let inside = hold.wait();
+    let events = host.follow();
+    let builds = [abacus().version("1.0.1"), slow().version("1.0.1")];
+    let (releasing, release) = (host.clone(), release(&scene, builds, "2"));
+    let release = std::thread::spawn(move || releasing.release(release, "ada"));
+    event(
+        &events,
+        "the first plugin's candidate is examined",
+        |what| matches!(what, Happening::StepDone { plugin, step: Step::Vet, .. } if plugin == "abacus"),
+    );
+    let origin = host::data::Origin::operator("bob");
+    let put = host.put_data("rates", b"7".to_vec(), &origin);
+    put.expect("it is valid");
+    let error = release.join().expect("no panic");
+    let error = error.expect_err("a call is inside");
+    assert!(error.left.is_empty(), "{error}");
+    let (versions, contents, _) = state(&host);
+    assert_eq!(versions, ["1.0.0", "1.0.0"]);
+    assert_eq!(contents, ["1", "7"]);
+    drop(inside);
+    assert!(caller.join().expect("no panic").is_ok());
+}
+
+#[test]
+fn a_pin_outlives_a_release_that_is_applied_and_one_that_fails() {
+    let (scene, host) = scene_with(Duration::from_millis(200));
+    let pin = |to| host.rollback_data("rates", Some(to), true, "a test");
+    pin(1).expect("it is kept");
+    let is_pinned = || {
+        host.datasets()
+            .iter()
+            .all(|it| it.pinned == (it.name == "rates"))
+    };
+    assert!(is_pinned());
+    let hold = Hold::new();
+    let (callers_host, arguments) = (host.clone(), hold.arguments());
+    let caller = std::thread::spawn(move || callers_host.call("slow", "hold", &arguments));
+    let inside = hold.wait();
+    let builds = || [abacus().version("1.0.1"), slow().version("1.0.1")];
+    let error = host.release(release(&scene, builds(), "2"), "ada");
+    assert!(error.expect_err("a call is inside").left.is_empty());
+    assert_eq!(state(&host), as_before());
+    assert!(is_pinned());
+    drop(inside);
+    assert!(caller.join().expect("no panic").is_ok());
+    host.release(release(&scene, builds(), "2"), "ada")
+        .expect("it is applied");
+    assert_eq!(state(&host), as_released());
+    assert!(is_pinned());
+    host.rollback_release(None, "ada").expect("it goes back");
+    assert!(is_pinned());
+}
+
+#[test]
+fn a_dataset_that_keeps_nothing_to_put_back_is_in_no_release() {
+    let mut scene = Scene::new(EXAMINER);
+    let declared = DatasetConfig {
+        keep: 1,
+        ..DatasetConfig::default()
+    };
+    for dataset in ["limits", "rates"] {
+        scene
+            .config
+            .data
+            .insert(dataset.to_owned(), declared.clone());
+    }
+    let host = scene.start();
+    let release = |content| Release {
+        data: contents(content),
+        ..Release::default()
+    };
+    host.release(release("1"), "ada")
+        .expect("there is nothing to put back");
+    let error = host.release(release("2"), "ada").expect_err("there is");
+    assert!(error.to_string().contains("its keep is 1"), "{error}");
+}
+
+#[test]
 fn a_plugin_that_a_release_brought_or_took_away_goes_back_too() {
     let (scene, host) = scene();
     let mut release = Release::default();

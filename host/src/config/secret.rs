@@ -49,19 +49,24 @@ impl Secret {
         &self.0
     }
 
-    /// The text with this secret hidden wherever it stands: all of it, and the password if it is a URL with one.
+    /// The text with this secret hidden wherever it stands: all of it, and the passwords in it, as they are written and as
+    /// they are meant.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for hidden in [Some(self.0.as_str()), self.password()]
-            .into_iter()
-            .flatten()
-        {
-            if !hidden.is_empty() {
-                text = text.replace(hidden, HIDDEN);
-            }
-        }
-        text
+        let named = self.0.split("password=").skip(1).filter_map(|rest| {
+            let end = |it: char| it == '&' || it.is_whitespace();
+            rest.split(end).next().map(|it| it.trim_matches('\''))
+        });
+        let passwords: Vec<&str> = self.password().into_iter().chain(named).collect();
+        let meant = passwords.iter().map(|password| decoded(password));
+        let mut hidden: Vec<String> = meant.collect();
+        hidden.extend(passwords.into_iter().map(str::to_owned));
+        hidden.push(self.0.clone());
+        hidden.retain(|hidden| !hidden.is_empty());
+        // What is a part of another one comes after it.
+        hidden.sort_by_key(|hidden| std::cmp::Reverse(hidden.len()));
+        let hide = |text: String, hidden: &String| text.replace(hidden, HIDDEN);
+        hidden.iter().fold(text.to_owned(), hide)
     }
 
     /// The password of a URL: `scheme://user:password@host`.
@@ -89,6 +94,27 @@ impl fmt::Display for Secret {
     }
 }
 
+/// A part of a URL with each `%XX` replaced by what it stands for.
+fn decoded(part: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = part.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = after.get(..2).filter(|_| *first == b'%');
+        let code = code.and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +129,10 @@ mod tests {
         );
         let secret = Secret::new("postgres://ada:hidden@host/db");
         assert_eq!(secret.redact("hidden at host"), "*** at host");
+        let secret = Secret::new("postgres://host/db?user=ada&password=a%20w%6frd%&port=1");
+        assert_eq!(secret.redact("a word% or a%20w%6frd%"), "*** or ***");
+        let secret = Secret::new("host=db password='hidden' user=ada");
+        assert_eq!(secret.redact("hidden at db"), "*** at db");
         assert_eq!(Secret::new("").redact("as it is"), "as it is");
     }
 

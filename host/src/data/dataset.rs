@@ -193,8 +193,8 @@ pub(crate) struct Dataset {
     bell: Mutex<Option<Sender<()>>>,
     /// The other side of the bell.
     pub(crate) rung: Receiver<()>,
-    /// Who waits for the bell on no thread.
-    wakers: Mutex<Vec<Waker>>,
+    /// The task that waits for the bell on no thread: its source has one at most. It keeps a whole runtime alive.
+    waker: Mutex<Option<Waker>>,
 }
 
 /// How a dataset stands.
@@ -244,7 +244,7 @@ impl Dataset {
             }),
             bell: Mutex::new(Some(bell)),
             rung,
-            wakers: Mutex::default(),
+            waker: Mutex::default(),
         })
     }
 
@@ -263,21 +263,24 @@ impl Dataset {
         self.wake();
     }
 
-    /// Has this one woken at the next ring, or the end. It looks once more after this: what came before wakes nobody.
+    /// Has this one woken at the next ring, or the end, and none that was to be woken before. It looks once more after
+    /// this: what came before wakes nobody.
     #[cfg_attr(
         not(feature = "async-sources"),
         expect(dead_code, reason = "only sources that wait on no thread ask for it")
     )]
     pub(crate) fn wakes(&self, waker: &Waker) {
-        let mut wakers = self.wakers.lock();
-        if !wakers.iter().any(|known| known.will_wake(waker)) {
-            wakers.push(waker.clone());
+        let mut known = self.waker.lock();
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *known = Some(waker.clone());
         }
     }
 
     fn wake(&self) {
-        let wakers = std::mem::take(&mut *self.wakers.lock());
-        wakers.into_iter().for_each(Waker::wake);
+        let waker = self.waker.lock().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Whether the source is to end.

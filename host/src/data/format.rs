@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::{fmt, ops::Range};
+use std::{collections::HashSet, fmt, ops::Range};
 
 /// The longest reason of a mistake, in bytes: a schema's complaint may quote half the content.
 const LONGEST_REASON: usize = 500;
@@ -245,8 +245,9 @@ fn csv(content: &[u8]) -> Result<Value, Mistake> {
     };
     let mut reader = csv::Reader::from_reader(content);
     let header = reader.headers().map_err(mistake)?.clone();
-    for (index, name) in header.iter().enumerate() {
-        if header.iter().take(index).any(|other| other == name) {
+    let mut names = HashSet::new();
+    for name in &header {
+        if !names.insert(name) {
             let reason = format!("the header names \"{name}\" twice");
             return Err(Mistake::new(at_line(1, 1), reason));
         }

@@ -43,6 +43,8 @@ impl Publisher {
         let mut facts = dataset.facts.lock();
         let was = std::mem::discriminant(&facts.source.0);
         if was == std::mem::discriminant(&state) {
+            // It is no news, but its reason may be another one by now.
+            facts.source.0 = state;
             return;
         }
         let was_lost = matches!(facts.source.0, SourceState::Lost { .. });

@@ -129,6 +129,17 @@ impl Ledger {
             .collect()
     }
 
+    /// The number of what a dataset held before this revision; `None` where that is not kept, or it held nothing.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn before(&self, dataset: &str, number: u64) -> Result<Option<u64>> {
+        let read = self.0.begin_read().context("reading the ledger")?;
+        let records = read.open_table(RECORDS)?;
+        let older = records.range((dataset, 0)..(dataset, number))?.next_back();
+        Ok(older.transpose()?.map(|(key, _)| key.value().1))
+    }
+
     /// A revision with its content; `None` where it is not kept.
     ///
     /// # Errors
@@ -269,6 +280,8 @@ mod tests {
         );
         assert_eq!(ledger.memory("rates").expect("it is read"), memory);
         assert_eq!(numbers(&ledger, "rate"), [0; 0]);
+        let before = |number| ledger.before("rates", number).expect("it is read");
+        assert_eq!([9, 6, 5].map(before), [Some(6), Some(5), None]);
     }
 
     #[test]

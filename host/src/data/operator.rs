@@ -26,6 +26,7 @@ pub(crate) struct Wanted {
     by_hand: ByHand,
     /// The number that was taken for it when it was proposed; 0 before.
     number: u64,
+    instead_of: Option<u64>,
 }
 
 impl Wanted {
@@ -41,6 +42,7 @@ impl Wanted {
                 pinned: false,
             },
             number: 0,
+            instead_of: None,
         }
     }
 
@@ -60,6 +62,18 @@ impl Wanted {
         }
     }
 
+    /// It replaces this revision, and no other one that is held by then.
+    pub(crate) fn instead_of(mut self, number: u64) -> Wanted {
+        self.instead_of = Some(number);
+        self
+    }
+
+    /// It is pinned then, or is not.
+    pub(crate) fn pinned(mut self, pinned: bool) -> Wanted {
+        self.by_hand.pinned = pinned;
+        self
+    }
+
     /// It comes from there.
     pub(crate) fn come_from(&mut self, origin: Origin) {
         self.origin = origin;
@@ -72,6 +86,15 @@ impl Wanted {
 }
 
 impl Publisher {
+    /// Whether an operator has pinned what this dataset holds.
+    pub(crate) fn is_pinned(&self, place: usize) -> bool {
+        let dataset = self.datasets.get(place);
+        dataset.is_some_and(|dataset| {
+            let facts = dataset.facts.lock();
+            facts.memory.by_hand.as_ref().is_some_and(|by| by.pinned)
+        })
+    }
+
     /// What operators want: all becomes a revision each, or nothing does, in one step with a change of those who read. Gives
     /// the number that each dataset holds then.
     ///
@@ -131,11 +154,13 @@ impl Publisher {
                 origin,
                 by_hand,
                 number,
+                instead_of,
             } = wanted;
             self.note_received(place, Digest::of(&content), content.len(), &origin);
             let candidate = self.prepare(place, content, format, origin, Some(by_hand));
             let mut candidate = candidate.map_err(|refusal| (place, refusal))?;
             candidate.revision.record.number = number;
+            candidate.instead_of = instead_of;
             Ok(candidate)
         };
         wanted.into_iter().map(candidate).collect()

@@ -72,6 +72,8 @@ pub(super) struct Candidate {
     pub(super) revision: Revision,
     /// What an operator decides with it.
     pub(super) by_hand: Option<ByHand>,
+    /// The only revision that it may replace, if there is one; where another one is held by then, that stays.
+    pub(super) instead_of: Option<u64>,
 }
 
 /// What becomes of a dataset by a decision: its place, itself, its memory, and its new revision if it gets one.
@@ -260,6 +262,7 @@ impl Publisher {
                 parsed,
             },
             by_hand,
+            instead_of: None,
         })
     }
 
@@ -331,8 +334,12 @@ impl Publisher {
             let Some(dataset) = self.datasets.get(candidate.place) else {
                 continue;
             };
-            let mut facts = dataset.facts.lock();
             let held = self.held(candidate.place);
+            let number = held.as_ref().map(|held| held.record.number);
+            if candidate.instead_of.is_some() && candidate.instead_of != number {
+                continue;
+            }
+            let mut facts = dataset.facts.lock();
             let record = &mut candidate.revision.record;
             let is_new = held.is_none_or(|held| {
                 (held.record.hash, held.record.format) != (record.hash, record.format)

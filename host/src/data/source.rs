@@ -6,7 +6,8 @@
 //! what comes after it is the newest by then.
 //!
 //! Each push is a hint: a source reads the truth again, and does so every `poll` without a hint too. What fails ends
-//! [`Source::follow`]; it is called again after a pause that grows.
+//! [`Source::follow`]; it is called again after a pause, a tenth of the time that the source has been lost by then. So it is
+//! back soon after a server that was away for a moment, and asks one that stays away seldom.
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod changes;
@@ -33,7 +34,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Declares the kinds that are cargo features, each by its file and its feature.
@@ -65,10 +66,8 @@ kinds! {
     sqlite: "sqlite",
 }
 
-/// The first pause after a source has failed.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The shortest and the longest pause after a source has failed.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// A kind of source.
 pub(crate) struct Kind {
@@ -215,11 +214,12 @@ impl Inbox {
     /// # Errors
     /// As those of [`Inbox::deliver`].
     pub(crate) fn refuse(&self, stage: Stage, mistake: Mistake) -> Result<()> {
+        let reason = self.config.redacted(&mistake.reason);
         let refusal = Refusal {
             time: now_millis(),
             origin: self.origin(None),
             stage,
-            mistake,
+            mistake: Mistake::new(mistake.position, reason),
             hash: None,
         };
         self.publisher.refuse(self.place, refusal)
@@ -259,7 +259,7 @@ impl Inbox {
 
     /// Nothing to remark any more.
     #[cfg_attr(
-        not(feature = "postgres"),
+        not(any(feature = "postgres", feature = "rabbitmq")),
         expect(dead_code, reason = "what is remarked of files stays so")
     )]
     pub(crate) fn no_remark(&self) {
@@ -354,7 +354,7 @@ pub(super) fn make(dataset: &Dataset, config: &SourceConfig) -> Result<Box<dyn S
 
 /// Follows a source until its inbox ends, again and again where it fails.
 pub(super) fn follow(source: &mut dyn Source, inbox: &Inbox) {
-    let mut pause = FIRST_PAUSE;
+    let mut lost_since = None;
     while !inbox.ended() {
         let ended = catch_unwind(AssertUnwindSafe(|| source.follow(inbox)));
         if inbox.ended() {
@@ -365,18 +365,25 @@ pub(super) fn follow(source: &mut dyn Source, inbox: &Inbox) {
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "it panicked; the log has its words".to_owned(),
         };
-        let reason = inbox.config.redacted(&reason);
+        // A server may say a lot.
+        let reason = Mistake::of_all(inbox.config.redacted(&reason)).reason;
+        let now = Instant::now();
         if inbox.was_healthy() {
-            pause = FIRST_PAUSE;
+            lost_since = None;
         }
+        let lost = now - *lost_since.get_or_insert(now);
         inbox
             .publisher
             .note_source(inbox.place, SourceState::Lost { reason });
-        if inbox.wait(with_jitter(pause)) == Wake::Ended {
+        if inbox.wait(with_jitter(pause_after(lost))) == Wake::Ended {
             return;
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// How long a source that has been lost for so long is left alone.
+fn pause_after(lost: Duration) -> Duration {
+    (lost / 10).clamp(PAUSES.0, PAUSES.1)
 }
 
 /// Between half of the pause and all of it, so that many who lost the same server do not come back at once.
@@ -412,8 +419,23 @@ mod tests {
     #[test]
     fn pauses_are_within_their_bounds() {
         for _ in 0..1_000 {
-            let pause = with_jitter(FIRST_PAUSE);
-            assert!(pause >= FIRST_PAUSE / 2 && pause <= FIRST_PAUSE);
+            let pause = with_jitter(PAUSES.0);
+            assert!(pause >= PAUSES.0 / 2 && pause <= PAUSES.0);
         }
+    }
+
+    #[test]
+    fn a_source_that_comes_back_is_found_within_a_tenth_of_its_absence_and_a_long_one_is_asked_seldom()
+     {
+        let longest = Duration::from_secs(3600);
+        let (mut lost, mut tries) = (Duration::ZERO, 0);
+        while lost < longest {
+            let pause = pause_after(lost);
+            assert!(pause <= (lost / 10).max(PAUSES.0), "{lost:?}: {pause:?}");
+            assert!(pause <= PAUSES.1);
+            lost += pause;
+            tries += 1;
+        }
+        assert!(tries < 800, "{tries} in {longest:?}");
     }
 }

@@ -143,6 +143,24 @@ fn a_change_set_is_all_or_nothing() {
 }
 
 #[test]
+fn what_is_to_replace_one_revision_replaces_no_newer_one() {
+    let publisher = Ground::new(&["a"]).open();
+    bring(&publisher, "1");
+    bring(&publisher, "2");
+    let back = || {
+        let kept = publisher.ledger().revision("a", 1);
+        let kept = kept.expect("the ledger works").expect("it is kept");
+        let wanted = Wanted::back(0, kept, "a test", false).instead_of(2);
+        let back = publisher.change(vec![wanted], &Cast::default());
+        back.expect("the ledger works").expect("it is valid")
+    };
+    bring(&publisher, "3");
+    assert_eq!(back(), [3], "what is held then");
+    assert_eq!(held(&publisher, 0), "3");
+    assert_eq!(bring(&publisher, "4"), Decision::Published(4));
+}
+
+#[test]
 fn a_rollback_holds_until_the_source_brings_something_newer() {
     let stage = Ground::new(&["a"]);
     let publisher = stage.open();

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     announce::now_millis,
     core::Core,
-    data::{DatasetChange, Origin, Wanted},
+    data::{Origin, Wanted},
     event::Happening,
     generation::Generation,
     host::{Host, absolute},
@@ -99,11 +99,16 @@ fn travel(
         let cause = cause.context("writing it to the journal");
         ReleaseError::new("all of it", cause)
     })?;
-    let gone = go(core, plan, record);
-    if gone.is_ok() {
+    let gone = go(core, plan, record).and_then(|report| {
         record.outcome = ReleaseOutcome::Applied;
-    }
-    let gone = gone.map_err(|mut error| {
+        // What is said to be applied is so after a restart too.
+        let written = core.store.finish_release(record);
+        written.map_err(|cause| {
+            ReleaseError::new("all of it", cause.context("completing it in the journal"))
+        })?;
+        Ok(report)
+    });
+    gone.map_err(|mut error| {
         error.left = back::put_back(core, record);
         let reason = error.story();
         record.outcome = if error.left.is_empty() {
@@ -114,20 +119,14 @@ fn travel(
                 left: error.left.clone(),
             }
         };
+        if let Err(error) = core.store.finish_release(record) {
+            tracing::error!(
+                release = record.number,
+                "its outcome is not in the journal, so that a restart puts it back: {error:#}"
+            );
+        }
         error
-    });
-    finish(core, record);
-    gone
-}
-
-fn finish(core: &Core, record: &ReleaseRecord) {
-    // What has happened has happened.
-    if let Err(error) = core.store.finish_release(record) {
-        tracing::error!(
-            release = record.number,
-            "its outcome is not in the journal, so that a restart puts it back: {error:#}"
-        );
-    }
+    })
 }
 
 /// Proves, publishes and swaps.
@@ -153,13 +152,10 @@ fn go(
         unloads: Vec::new(),
         changes: Vec::new(),
     };
-    for (moved, revision) in record.data.iter_mut().zip(stage.publish(core)?) {
-        moved.revision = Some(revision);
-        report.changes.push(DatasetChange {
-            dataset: moved.dataset.clone(),
-            revision,
-            changed: moved.before != Some(revision),
-        });
+    for (moved, held) in record.data.iter_mut().zip(stage.publish(core)?) {
+        let noted = back::note_published(core, record.number, moved, held);
+        let change = noted.map_err(|cause| of_data(&moved.dataset, cause))?;
+        report.changes.push(change);
     }
     stage.swap(core, &mut report)?;
     for moved in &mut record.plugins {
@@ -168,6 +164,10 @@ fn go(
         moved.generation = swap.map(|swap| swap.generation);
     }
     Ok(report)
+}
+
+fn of_data(dataset: &str, cause: anyhow::Error) -> ReleaseError {
+    ReleaseError::new(format!("data \"{dataset}\""), cause)
 }
 
 /// What is to become of a plugin, beside what serves now.
@@ -267,8 +267,7 @@ fn contents(
 ) -> Result<Vec<Content>, ReleaseError> {
     data.into_iter()
         .map(|(dataset, wanted)| {
-            content(host, &dataset, wanted, who)
-                .map_err(|cause| ReleaseError::new(format!("data \"{dataset}\""), cause))
+            content(host, &dataset, wanted, who).map_err(|cause| of_data(&dataset, cause))
         })
         .collect()
 }
@@ -292,9 +291,15 @@ fn content(host: &Host, dataset: &str, wanted: ContentOf, who: &str) -> Result<C
     };
     let own = config.map(|config| config.format);
     let format = format.or(own).context("it is gone")?;
+    ensure!(
+        config.is_none_or(|config| config.keep >= 2) || publisher.held(place).is_none(),
+        "its keep is 1, so that what it holds now could not be put back; a release needs 2 at least"
+    );
+    let wanted = Wanted::new(place, bytes, format, Origin::operator(who));
     Ok(Content {
         dataset: dataset.to_owned(),
-        wanted: Wanted::new(place, bytes, format, Origin::operator(who)),
+        // A pin stays until an operator lifts it: it holds what the release brings then.
+        wanted: wanted.pinned(publisher.is_pinned(place)),
     })
 }
 

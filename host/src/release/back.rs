@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     core::Core,
-    data::{Cast, Origin, Wanted},
+    data::{Cast, DatasetChange, Origin, RevisionRecord, Wanted},
     event::Happening,
     host::{Host, RollbackTarget},
     journal::{LastGood, Memory},
@@ -144,25 +144,60 @@ fn put_plugin_back(core: &Arc<Core>, moved: &PluginMove) -> Result<()> {
     Ok(())
 }
 
+/// Notes what has become of a dataset that holds this after the release has published: which revision it got, and what it
+/// held before. When the release began, that was another one perhaps: a source may have brought something since.
+pub(super) fn note_published(
+    core: &Core,
+    release: u64,
+    moved: &mut DatasetMove,
+    held: u64,
+) -> Result<DatasetChange> {
+    let ledger = core.data.publisher().ledger();
+    let all = ledger.history(&moved.dataset, usize::MAX)?;
+    let own = all.iter().find(|record| is_of(record, release, moved));
+    let own = own.map(|record| record.number);
+    moved.revision = own.or(Some(held));
+    moved.before = match own {
+        Some(own) => ledger.before(&moved.dataset, own)?,
+        None => Some(held),
+    };
+    Ok(DatasetChange {
+        dataset: moved.dataset.clone(),
+        revision: own.unwrap_or(held),
+        changed: own.is_some(),
+    })
+}
+
+fn is_of(record: &RevisionRecord, release: u64, moved: &DatasetMove) -> bool {
+    matches!(&record.origin, Origin::Release { release: number, .. } if *number == release)
+        && record.hash == moved.hash
+}
+
 /// What brings a dataset back to what it held; nothing where it does not hold what the release has brought.
 fn content_before(core: &Core, release: u64, moved: &DatasetMove) -> Result<Option<Wanted>> {
     let publisher = core.data.publisher();
     let Some(place) = publisher.place(&moved.dataset) else {
         return Ok(None);
     };
-    let is_of_release = publisher.held(place).is_some_and(|held| {
-        matches!(&held.record.origin, Origin::Release { release: number, .. } if *number == release)
-    });
-    if !is_of_release {
+    let held = publisher
+        .held(place)
+        .filter(|held| is_of(&held.record, release, moved));
+    let Some(held) = held else {
         return Ok(None);
-    }
-    let before = moved
-        .before
-        .context("it held nothing before, and holds the release's content on")?;
-    let kept = publisher.ledger().revision(&moved.dataset, before)?;
+    };
+    let ledger = publisher.ledger();
+    let before = ledger.before(&moved.dataset, held.record.number)?;
+    let before = before.with_context(|| match moved.before {
+        None => "it held nothing before, and holds the release's content on".to_owned(),
+        Some(before) => format!("revision {before} is no longer kept"),
+    })?;
+    let kept = ledger.revision(&moved.dataset, before)?;
     let kept = kept.with_context(|| format!("revision {before} is no longer kept"))?;
     let who = format!("release {release}, which was not applied");
-    Ok(Some(Wanted::back(place, kept, &who, false)))
+    let pinned = publisher.is_pinned(place);
+    let wanted = Wanted::back(place, kept, &who, pinned);
+    // A source may bring something newer in this moment.
+    Ok(Some(wanted.instead_of(held.record.number)))
 }
 
 /// Puts each dataset back by itself. Gives what is left.

@@ -166,6 +166,33 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// Has the server, which speaks TLS, let in a role of this name by nothing but a certificate; gives the client's and its
+    /// key.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn ask_for_certificates(&mut self, role: &str) -> [PathBuf; 2] {
+        let folder = self.server.folder().to_owned();
+        let row = self.client().query_one("show hba_file", &[]);
+        let rules: String = row.expect("it is told").get(0);
+        let others = fs::read_to_string(&rules).expect("it is read");
+        let rule = format!("hostssl all {role} 127.0.0.1/32 cert\n{others}");
+        fs::write(&rules, rule).expect("it is written");
+        let authority = certificates::authority(&folder);
+        for statement in [
+            format!("alter system set ssl_ca_file = '{}'", authority.display()),
+            format!("create role {role} login"),
+            format!("grant select on rates to {role}"),
+            "select pg_reload_conf()".to_owned(),
+        ] {
+            self.execute(&statement);
+        }
+        certificates::client(&folder)
+    }
+}
+
 impl Truth for Postgres {
     fn source(&self, port: u16) -> SourceConfig {
         let password = PASSWORD.replace(' ', "%20");

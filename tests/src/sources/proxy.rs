@@ -38,6 +38,8 @@ struct Shared {
 struct Connection {
     ends: [TcpStream; 2],
     is_frozen: AtomicBool,
+    /// Whether what its client says is lost.
+    is_mute: AtomicBool,
 }
 
 impl Proxy {
@@ -86,6 +88,14 @@ impl Proxy {
     pub fn freeze(&self) {
         for connection in self.connections() {
             connection.is_frozen.store(true, Ordering::Release);
+        }
+    }
+
+    /// Loses all that clients say on present connections from now on, and forwards what servers say. New ones are forwarded
+    /// both ways.
+    pub fn mute(&self) {
+        for connection in self.connections() {
+            connection.is_mute.store(true, Ordering::Release);
         }
     }
 
@@ -155,6 +165,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let connection = Arc::new(Connection {
             ends: [client, server],
             is_frozen: AtomicBool::new(false),
+            is_mute: AtomicBool::new(false),
         });
         let mut connections = shared.connections.lock().expect("nobody panics with it");
         connections.push(Arc::clone(&connection));
@@ -182,7 +193,9 @@ fn forward(shared: &Shared, connection: &Connection, from: usize) {
             Err(_) => break,
         };
         // What a silent network has taken is gone.
-        if connection.is_frozen.load(Ordering::Acquire) {
+        let is_lost = connection.is_frozen.load(Ordering::Acquire)
+            || (from != SERVER && connection.is_mute.load(Ordering::Acquire));
+        if is_lost {
             continue;
         }
         if from == SERVER {

@@ -44,6 +44,8 @@ pub(super) const KIND: Kind = Kind {
         key("key", false, Reads::Text),
         key("channel", false, Reads::Text),
         key("ca_file", false, Reads::Path),
+        key("cert_file", false, Reads::Path),
+        key("key_file", false, Reads::Path),
         key("timeout", false, Reads::Duration),
         key("ping", false, Reads::Duration),
     ],
@@ -74,10 +76,17 @@ struct Settings {
     key: Option<String>,
     channel: Option<String>,
     ca_file: Option<PathBuf>,
+    identity: Option<Identity>,
     timeout: Duration,
     ping: Duration,
     max_bytes: u64,
     poll: Duration,
+}
+
+/// Where the host's own certificate and its key are.
+struct Identity {
+    cert_file: PathBuf,
+    key_file: PathBuf,
 }
 
 fn make(config: &SourceConfig, circumstances: &Circumstances) -> Result<Box<dyn Source>> {
@@ -89,6 +98,15 @@ fn make(config: &SourceConfig, circumstances: &Circumstances) -> Result<Box<dyn 
         Some(SourceSetting::Duration(duration)) => *duration,
         _ => default,
     };
+    let path = |word| config.path(word).map(PathBuf::from);
+    let identity = match (path("cert_file"), path("key_file")) {
+        (Some(cert_file), Some(key_file)) => Some(Identity {
+            cert_file,
+            key_file,
+        }),
+        (None, None) => None,
+        _ => bail!("it has one of cert_file and key_file; name the other too"),
+    };
     let query = text("query").context("it has no query")?;
     let settings = Settings {
         url: config.secret("url").context("it has no url")?.clone(),
@@ -96,7 +114,8 @@ fn make(config: &SourceConfig, circumstances: &Circumstances) -> Result<Box<dyn 
         query: query.trim_end_matches([';', ' ', '\n']).to_owned(),
         key: text("key"),
         channel: text("channel"),
-        ca_file: config.path("ca_file").map(Into::into),
+        ca_file: path("ca_file"),
+        identity,
         timeout: duration("timeout", TIMEOUT),
         ping: duration("ping", PING),
         max_bytes: circumstances.max_bytes,

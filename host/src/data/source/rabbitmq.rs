@@ -3,7 +3,8 @@
 //! A message is the whole dataset. Each host has a durable queue of its own, bound to an exchange, in which the broker keeps
 //! the newest message for a host that is away. What was published or refused is acknowledged; what was refused is first put
 //! into the dead letter, with the reason. A message that a pin keeps out is kept unacknowledged until the pin is lifted, or
-//! a newer one comes.
+//! a newer one comes. Since a broker does not wait for ever, it is given back at each `poll`, with the whole subscription: one
+//! message given back by itself would come again behind newer ones that were on their way.
 //!
 //! # Why nothing older is brought
 //! 1. The host is the only consumer of its queue, so what it has of a lost connection is back in its place before it hears
@@ -15,7 +16,7 @@
 
 mod broker;
 
-use super::{Circumstances, Delivery, Inbox, Kind, Source, Wake, wait};
+use super::{Circumstances, Delivery, Inbox, Kind, Source, wait};
 use crate::{
     config::{Key, Reads, SourceConfig, SourceSetting},
     data::publisher::Decision,
@@ -26,7 +27,7 @@ use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Channel, Consumer,
     message::Delivery as Message,
-    options::{BasicAckOptions, BasicNackOptions},
+    options::BasicAckOptions,
     types::AMQPValue,
     uri::{AMQPScheme, AMQPUri},
 };
@@ -128,7 +129,14 @@ impl Source for RabbitSource {
 impl RabbitSource {
     async fn run(&self, inbox: &Inbox) -> Result<()> {
         let broker = Broker::connect(&self.settings).await?;
-        broker.declare(inbox).await?;
+        loop {
+            broker.declare(inbox).await?;
+            self.hear(&broker, inbox).await?;
+        }
+    }
+
+    /// Follows one subscription, until a pin has kept a message out when it is time to look for the binding.
+    async fn hear(&self, broker: &Broker<'_>, inbox: &Inbox) -> Result<()> {
         let (channel, consumer) = broker.consume().await?;
         let mut newest = Newest {
             inbox,
@@ -144,19 +152,21 @@ impl RabbitSource {
             inbox.healthy();
             tokio::select! {
                 next = newest.consumer.next() => newest.take(next).await?,
-                wake = inbox.rung() => if wake == Wake::Ended {
-                    return Ok(());
-                },
+                () = inbox.rung() => {}
                 () = sleep(self.circumstances.poll) => {
+                    if newest.message.is_some() {
+                        // What is not acknowledged is back in its place then.
+                        broker::close(&channel).await;
+                        return Ok(());
+                    }
                     // Nobody tells of a binding that was removed.
                     broker.declare(inbox).await?;
-                    newest.give_back().await?;
                 }
             }
         }
     }
 
-    /// Brings the message, and acknowledges it when all is done with it. Gives it back if it is kept out by a pin.
+    /// Brings the message, and acknowledges it when all is done with it. Returns it if it is kept out by a pin.
     async fn decide(&self, message: Message, inbox: &Inbox) -> Result<Option<Message>> {
         let decision = inbox.deliver(Delivery {
             content: message.data.clone(),
@@ -166,6 +176,8 @@ impl RabbitSource {
         if decision == Decision::Pinned {
             return Ok(Some(message));
         }
+        // What was published before the queue was there does not matter any more.
+        inbox.no_remark();
         if let Decision::Refused(refusal) = decision {
             let put = broker::put_aside(&self.settings, &message, &refusal, inbox).await;
             let dead_letter = &self.settings.dead_letter;
@@ -232,19 +244,6 @@ impl Newest<'_> {
             Some(older) => acknowledge(&older).await,
             None => Ok(()),
         }
-    }
-
-    /// Gives a message back that a pin keeps out, to be delivered again: a broker does not wait for ever.
-    async fn give_back(&mut self) -> Result<()> {
-        let Some(message) = self.message.take() else {
-            return Ok(());
-        };
-        let options = BasicNackOptions {
-            requeue: true,
-            ..BasicNackOptions::default()
-        };
-        message.nack(options).await.map_err(in_words)?;
-        Ok(())
     }
 }
 

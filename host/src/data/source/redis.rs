@@ -225,7 +225,7 @@ impl RedisSource {
                     );
                     return Ok(());
                 }
-                _ = inbox.rung() => return Ok(()),
+                () = inbox.rung() => return Ok(()),
                 () = &mut poll => return Ok(()),
                 () = sleep(self.heartbeat) => self.ping(connections).await?,
             }

@@ -3,9 +3,8 @@
 //! Such a source still has a thread of its own, and on it a runtime of its own: whatever its client has running there ends
 //! with [`Source::follow`](super::Source::follow). While the publisher decides on a delivery, that runtime stands still.
 
-use super::{Inbox, Wake};
+use super::Inbox;
 use anyhow::{Context as _, Result};
-use crossbeam_channel::TryRecvError;
 use std::{
     future::{Future, poll_fn},
     task::{Context, Poll},
@@ -53,19 +52,17 @@ fn a_runtime() -> Result<Runtime> {
 }
 
 impl Inbox {
-    /// Waits for the bell: [`Wake::Rung`] or [`Wake::Ended`].
-    pub(super) async fn rung(&self) -> Wake {
-        poll_fn(|context| self.poll_rung(context)).await
-    }
-
-    fn poll_rung(&self, context: &Context<'_>) -> Poll<Wake> {
-        // In this order: a ring in between wakes.
-        self.wakes(context);
-        match self.bell.try_recv() {
-            Ok(()) => Poll::Ready(Wake::Rung),
-            Err(TryRecvError::Empty) => Poll::Pending,
-            Err(TryRecvError::Disconnected) => Poll::Ready(Wake::Ended),
-        }
+    /// Waits for the bell. After the end nothing rings any more, and [`on_this_thread`] ends whoever waits.
+    pub(super) async fn rung(&self) {
+        poll_fn(|context| {
+            // In this order: a ring in between wakes.
+            self.wakes(context);
+            match self.bell.try_recv() {
+                Ok(()) => Poll::Ready(()),
+                Err(_) => Poll::Pending,
+            }
+        })
+        .await;
     }
 
     /// Waits until the source is to end.
@@ -85,5 +82,69 @@ impl Inbox {
         if let Ok(dataset) = self.dataset() {
             dataset.wakes(context.waker());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::SourceConfig,
+        data::{publisher::Publisher, tests::Ground},
+    };
+    use anyhow::bail;
+    use std::sync::Arc;
+
+    fn inbox() -> (Arc<Publisher>, Inbox) {
+        let publisher = Arc::new(Ground::new(&["a"]).open());
+        let config = SourceConfig::of("redis", []);
+        let inbox = Inbox::new(&publisher, 0, &publisher.datasets()[0], &config);
+        (publisher, inbox)
+    }
+
+    /// Whether the bell rings, now.
+    async fn rings(inbox: &Inbox) -> bool {
+        tokio::select! {
+            biased;
+            () = inbox.rung() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
+    #[test]
+    fn after_the_end_nothing_rings_and_whoever_waits_is_ended() {
+        let (publisher, inbox) = inbox();
+        let work = async {
+            publisher.datasets()[0].ring();
+            inbox.rung().await;
+            publisher.datasets()[0].end();
+            assert!(!rings(&inbox).await);
+            // As a source does that never asks whether it is to end.
+            inbox.rung().await;
+            bail!("it was not ended")
+        };
+        on_this_thread(&inbox, work).expect("it ends without an error");
+    }
+
+    #[test]
+    fn a_source_that_fails_again_and_again_leaves_nothing_open() {
+        let open = || {
+            let all = std::fs::read_dir("/proc/self/fd").expect("it can be read");
+            let all = all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+            all.filter(|it| it.to_string_lossy().contains("eventpoll"))
+                .count()
+        };
+        let (_publisher, inbox) = inbox();
+        let before = open();
+        for _ in 0..300 {
+            let work = async {
+                assert!(!rings(&inbox).await);
+                bail!("on purpose")
+            };
+            on_this_thread(&inbox, work).expect_err("it fails");
+        }
+        // Other tests of this process have some too.
+        let more = open().saturating_sub(before);
+        assert!(more < 100, "{more} more are open");
     }
 }

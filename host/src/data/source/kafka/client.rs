@@ -243,11 +243,11 @@ impl<'a> Client<'a> {
                 let said = code.map_or_else(|| error.to_string(), said);
                 bail!("the brokers do not say {what}: {said}");
             }
-            // All brokers may be gone meanwhile, or do not let this client in.
-            loop {
-                match self.next(PAUSE)? {
-                    Came::Nothing => break,
-                    _ => self.has_missed.set(true),
+            // All brokers may be gone meanwhile, or do not let this client in. However much comes, it is asked again.
+            let pause = Instant::now() + PAUSE;
+            while let Some(left) = pause.checked_duration_since(Instant::now()) {
+                if !matches!(self.next(left)?, Came::Nothing) {
+                    self.has_missed.set(true);
                 }
             }
         }

@@ -1,10 +1,10 @@
 //! The server: one connection to it, which listens, answers in time, and is known to be lost when it is.
 
-use super::{Inbox, Settings};
+use super::{Identity, Inbox, Settings};
 use anyhow::{Context, Result, anyhow, bail};
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use std::{
     fmt::Display,
@@ -58,8 +58,8 @@ pub(super) fn address(settings: &Settings) -> Result<Config> {
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         bail!("its url names no host; write postgres://USER:PASSWORD@HOST/DATABASE");
     }
-    if settings.ca_file.is_some() {
-        // Who names a CA wants what it stands for.
+    if settings.ca_file.is_some() || settings.identity.is_some() {
+        // Who names a CA or a certificate wants what it stands for.
         config.ssl_mode(SslMode::Require);
     }
     if config.get_connect_timeout().is_none() {
@@ -94,16 +94,12 @@ fn place(config: &Config) -> String {
 }
 
 /// How TLS is spoken: certificates are always checked.
-fn tls(config: &Config, ca_file: Option<&Path>) -> Result<MakeRustlsConnect> {
+fn tls(config: &Config, settings: &Settings) -> Result<MakeRustlsConnect> {
     let mut roots = RootCertStore::empty();
-    if let Some(path) = ca_file {
-        let reading = || format!("reading the certificates of ca_file {}", path.display());
-        for certificate in CertificateDer::pem_file_iter(path).with_context(reading)? {
-            let added = roots.add(certificate.with_context(reading)?);
-            added.with_context(reading)?;
-        }
-        if roots.is_empty() {
-            bail!("ca_file {} holds no certificate in PEM", path.display());
+    if let Some(path) = &settings.ca_file {
+        for certificate in certificates("ca_file", path)? {
+            let added = roots.add(certificate);
+            added.with_context(|| format!("reading ca_file {}", path.display()))?;
         }
     } else if config.get_ssl_mode() != SslMode::Disable {
         // What cannot be read there is trusted as little as what is missing.
@@ -113,16 +109,39 @@ fn tls(config: &Config, ca_file: Option<&Path>) -> Result<MakeRustlsConnect> {
     let client = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .context("setting TLS up")?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let client = match &settings.identity {
+        None => client.with_no_client_auth(),
+        Some(Identity {
+            cert_file,
+            key_file,
+        }) => {
+            let key = PrivateKeyDer::from_pem_file(key_file)
+                .with_context(|| format!("reading key_file {}", key_file.display()))?;
+            client
+                .with_client_auth_cert(certificates("cert_file", cert_file)?, key)
+                .with_context(|| format!("using cert_file {} with its key", cert_file.display()))?
+        }
+    };
     Ok(MakeRustlsConnect::new(client))
+}
+
+/// The certificates of the file that this setting names. It is read at each connect, since it is renewed while a host runs.
+fn certificates(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let reading = || format!("reading the certificates of {setting} {}", path.display());
+    let all = CertificateDer::pem_file_iter(path).with_context(reading)?;
+    let all: Vec<_> = all.collect::<Result<_, _>>().with_context(reading)?;
+    if all.is_empty() {
+        bail!("{setting} {} holds no certificate in PEM", path.display());
+    }
+    Ok(all)
 }
 
 impl Server {
     /// A connection as the settings say.
     pub(super) async fn to(settings: &Settings) -> Result<Server> {
         let config = address(settings)?;
-        let tls = tls(&config, settings.ca_file.as_deref())?;
+        let tls = tls(&config, settings)?;
         let place = place(&config);
         let connecting = || format!("connecting to {place}");
         let connected = timeout(settings.timeout, config.connect(tls));
@@ -203,7 +222,7 @@ impl Server {
                         )),
                     };
                 }
-                _ = inbox.rung() => return Ok(false),
+                () = inbox.rung() => return Ok(false),
                 () = sleep_until(until) => return Ok(false),
                 () = sleep(self.ping) => {}
             }

@@ -112,11 +112,15 @@ declare
 begin
     insert into {changes} (\"table\") values (tg_table_name) returning id into change;
     perform pg_notify(tg_argv[0], change::text);
-    -- Now and then the old ones go. Where that could fail a writer's transaction, it is left to others.
-    if random() < {PRUNING} and current_setting('transaction_isolation') = 'read committed' then
-        delete from {changes} where id in (
-            select id from {changes} where \"table\" = tg_table_name and id < change - {KEPT}
-            for update skip locked);
+    -- Now and then the old ones go. Where somebody else removes them too, it is left to him; where that could fail a
+    -- writer's transaction whatever is done here, it is left to others.
+    if random() < {PRUNING} and current_setting('transaction_isolation') <> 'serializable' then
+        begin
+            delete from {changes} where id in (
+                select id from {changes} where \"table\" = tg_table_name and id < change - {KEPT}
+                for update skip locked);
+        exception when serialization_failure then
+        end;
     end if;
     return null;
 end

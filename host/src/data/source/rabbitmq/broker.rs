@@ -286,7 +286,7 @@ fn with_reason(
 }
 
 /// Closes a channel that has done its work.
-async fn close(channel: &Channel) {
+pub(super) async fn close(channel: &Channel) {
     // The broker closes it with the connection otherwise.
     let _closed = timely(channel.close(200, "done".into())).await;
 }
