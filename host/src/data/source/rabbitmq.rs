@@ -166,6 +166,10 @@ impl RabbitSource {
         if decision == Decision::Pinned {
             return Ok(Some(message));
         }
+        if matches!(decision, Decision::Published(_)) {
+            // What was missed before it is of no interest any more.
+            inbox.no_remark();
+        }
         if let Decision::Refused(refusal) = decision {
             let put = broker::put_aside(&self.settings, &message, &refusal, inbox).await;
             let dead_letter = &self.settings.dead_letter;
