@@ -227,8 +227,8 @@ impl Config {
 
     /// The file that [`Config::load`] reads, where no path is given.
     #[must_use]
-    pub fn file_here() -> Option<&'static Path> {
-        let file = Path::new(DEFAULT_FILE);
+    pub fn file_here() -> Option<PathBuf> {
+        let file = PathBuf::from(DEFAULT_FILE);
         file.exists().then_some(file)
     }
 
@@ -238,8 +238,11 @@ impl Config {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Config, ConfigError> {
         let mut problems = Vec::new();
-        let file = path.or_else(|| Config::file_here());
-        let mut givens = file.map_or_else(Vec::new, |file| file::read(file, &mut problems));
+        let file = path.map(Path::to_owned).or_else(Config::file_here);
+        let mut givens = match file {
+            Some(file) => file::read(&file, &mut problems),
+            None => Vec::new(),
+        };
         givens.extend(environment::read(variables, &givens, &mut problems));
         let config = settings::apply(&givens, &mut problems);
         if problems.is_empty() {

@@ -26,8 +26,8 @@ pub(crate) fn configuration(settings: &Settings) -> Result<Config, Failure> {
 
 /// Where the configuration comes from, for people: a file that nobody named may be a surprise.
 pub(crate) fn told(settings: &Settings) -> Option<String> {
-    let file = settings.config.as_deref().or_else(|| Config::file_here())?;
-    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let file = settings.config.clone().or_else(Config::file_here)?;
+    let file = std::path::absolute(&file).unwrap_or(file);
     Some(format!("configured by {}", file.display()))
 }
 
