@@ -110,7 +110,7 @@ fn what_a_new_queue_may_have_missed_is_remarked_until_a_message_comes() {
             .source
             .and_then(|source| source.remark)
     };
-    until("it is remarked", || {
+    let _remark = until("it is remarked", || {
         remark(&trial.host).filter(|remark| remark.contains("was not there"))
     });
     trial.truth.put(1);
