@@ -9,7 +9,7 @@
 
 #![expect(clippy::print_stdout, reason = "this is a program")]
 
-use host::{CallError, Host};
+use host::{CallError, Host, config::Config};
 use std::{io::BufRead, time::Duration};
 
 fn main() -> anyhow::Result<()> {
@@ -18,8 +18,9 @@ fn main() -> anyhow::Result<()> {
 
     let directory = std::env::args_os().nth(1);
     let directory = directory.unwrap_or_else(|| "target/debug".into());
-    // Returns when all that is in the directory has been decided.
+    // What host.toml here says, if there is one. `start` returns when all that is in the directory has been decided.
     let host = Host::builder()
+        .config(Config::load(None)?)
         .directory(directory)
         .state_dir("target/embed-state")
         .start()?;

@@ -222,7 +222,7 @@ fn log_data(what: &Happening) {
         Happening::DataRestored { dataset, revision } => tracing::info!(
             dataset,
             revision,
-            "the last good revision is served from disk until its source is heard"
+            "the last good revision is served from disk"
         ),
         Happening::DataStale { dataset } => {
             tracing::warn!(

@@ -225,17 +225,22 @@ impl Config {
         Config::read(path, std::env::vars_os())
     }
 
+    /// The file that [`Config::load`] reads, where no path is given.
+    #[must_use]
+    pub fn file_here() -> Option<PathBuf> {
+        let file = PathBuf::from(DEFAULT_FILE);
+        file.exists().then_some(file)
+    }
+
     /// [`Config::load`], with the environment as an argument.
     fn read(
         path: Option<&Path>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Config, ConfigError> {
         let mut problems = Vec::new();
-        let mut givens = match path {
-            Some(path) => file::read(path, &mut problems),
-            None if Path::new(DEFAULT_FILE).exists() => {
-                file::read(Path::new(DEFAULT_FILE), &mut problems)
-            }
+        let file = path.map(Path::to_owned).or_else(Config::file_here);
+        let mut givens = match file {
+            Some(file) => file::read(&file, &mut problems),
             None => Vec::new(),
         };
         givens.extend(environment::read(variables, &givens, &mut problems));

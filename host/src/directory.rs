@@ -7,6 +7,7 @@ use crate::notices::{Depth, Notice, Notices};
 use anyhow::{Context, Result};
 use crossbeam_channel::{Sender, TrySendError};
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -137,10 +138,21 @@ pub(crate) fn is_library(path: &Path) -> bool {
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
+/// Whether there is surely no such file: one that cannot be looked for may be there.
+pub(crate) fn is_gone(file: &Path) -> bool {
+    matches!(file.try_exists(), Ok(false))
+}
+
 /// The files of the directory that may be plugins, by name.
 pub(crate) fn libraries(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return Vec::new();
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != ErrorKind::NotFound {
+                tracing::warn!("{} cannot be read: {error}", directory.display());
+            }
+            return Vec::new();
+        }
     };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))

@@ -260,7 +260,7 @@ impl Shift {
         }
         let slots: Vec<Arc<Slot>> = core.slots.all().values().cloned().collect();
         for file in slots.iter().filter_map(|slot| slot.facts().file) {
-            if !file.exists() {
+            if directory::is_gone(&file) {
                 self.note_leaving(core, file);
             }
         }
@@ -338,7 +338,7 @@ impl Shift {
         let mut is_any_gone = false;
         for path in due {
             self.leaving.remove(&path);
-            if !path.exists() {
+            if directory::is_gone(&path) {
                 is_any_gone = true;
                 removed(core, &path);
             }
@@ -346,7 +346,8 @@ impl Shift {
         if is_any_gone {
             // Another file may have been ignored for the sake of one that is gone.
             let ignored: Vec<PathBuf> = core.ignored.lock().keys().cloned().collect();
-            for path in ignored {
+            // One that is gone too is on its way out itself.
+            for path in ignored.into_iter().filter(|path| !directory::is_gone(path)) {
                 self.look_at(core, path);
             }
         }

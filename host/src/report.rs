@@ -2,8 +2,8 @@
 
 use crate::{artifact::Digest, data::DatasetStatus, step::Step};
 use plugin_api::manifest::{Manifest, Mode};
-use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use serde::{Deserialize, Serialize, Serializer};
+use std::path::{Path, PathBuf};
 
 /// What became of a generation that was retired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -312,8 +312,10 @@ pub struct HostStatus {
     /// Seconds since it started.
     pub uptime_seconds: u64,
     /// The directory it watches, if any.
+    #[serde(serialize_with = "some_as_text")]
     pub directory: Option<PathBuf>,
     /// Where it keeps journal, artifacts and snapshots.
+    #[serde(serialize_with = "as_text")]
     pub state_dir: PathBuf,
     /// Whether the libc symbols are interposed, so that libraries can be unmapped; if not, why not.
     pub interposition: Result<(), String>,
@@ -328,10 +330,23 @@ pub struct HostStatus {
     pub ignored: Vec<IgnoredFile>,
 }
 
+/// A path as JSON can hold it: what is not UTF-8 in it is replaced.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+fn some_as_text<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => as_text(path, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// A file of the watched directory that is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IgnoredFile {
     /// The file.
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// Why.
     pub reason: String,

@@ -15,6 +15,7 @@
 //! its name.
 
 mod artifacts;
+mod database;
 mod journal;
 mod releases;
 mod rows;
@@ -24,8 +25,8 @@ mod tests;
 mod verdicts;
 
 use anyhow::{Context, bail};
+pub(crate) use database::Database;
 use parking_lot::Mutex;
-use redb::{Database, backends::FileBackend};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{Read, Write},
@@ -105,7 +106,7 @@ impl Store {
                 path.extension().is_some_and(|end| end == UNFINISHED)
             })?;
         }
-        let database = open_database(&state_dir.join("journal.redb"), CACHE)?;
+        let database = Database::open(&state_dir.join("journal.redb"), CACHE)?;
         let generations = Mutex::new(journal::prepare(&database)?);
         Ok(Store {
             database,
@@ -166,30 +167,6 @@ fn lock(state_dir: &Path) -> anyhow::Result<Lock> {
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .with_context(|| format!("writing {}", path.display()))?;
     Ok(Lock(file))
-}
-
-/// Opens a database in this file, which is made if it is missing, with that share of memory.
-pub(crate) fn open_database(path: &Path, cache: usize) -> anyhow::Result<Database> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("opening {}", path.display()))?;
-    FileBackend::new(file)
-        .and_then(|file| {
-            redb::Builder::new()
-                .set_cache_size(cache)
-                .create_with_backend(file)
-        })
-        .with_context(|| {
-            format!(
-                "opening {}; if it is damaged, move it away to begin a new one",
-                path.display()
-            )
-        })
 }
 
 /// Removes the files of `dir` that `goes` picks.

@@ -101,6 +101,25 @@ fn lost(host: &Host, words: &str) -> String {
     })
 }
 
+#[test]
+fn what_a_new_queue_may_have_missed_is_remarked_until_a_message_comes() {
+    let mut trial = Trial::of(RabbitTruth::shared(), EXAMINER);
+    let remark = |host: &Host| {
+        host.datasets()
+            .swap_remove(0)
+            .source
+            .and_then(|source| source.remark)
+    };
+    let _remark = until("it is remarked", || {
+        remark(&trial.host).filter(|remark| remark.contains("was not there"))
+    });
+    trial.truth.put(1);
+    trial.holds(1);
+    until("nothing is remarked", || {
+        remark(&trial.host).is_none().then_some(())
+    });
+}
+
 fn text(text: &str) -> SourceSetting {
     SourceSetting::Text(text.to_owned())
 }

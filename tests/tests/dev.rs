@@ -279,6 +279,48 @@ fn a_changed_state_without_a_new_number_is_refused_until_it_has_one() {
 }
 
 #[test]
+fn data_beside_the_sources_is_published_and_built_only_where_a_plugin_has_it_in_itself() {
+    let workspace = Workspace::with_tally("scales");
+    let root = workspace.root();
+    let dataset = |name: &str| {
+        format!(
+            "[data.{name}]\nsource = {{ kind = \"file\", path = \"plugins/scales/{name}.json\" }}\n"
+        )
+    };
+    write(
+        &root.join("host.toml"),
+        &(dataset("weights") + &dataset("names")),
+    );
+    let of_scales = root.join("plugins/scales");
+    write(&of_scales.join("weights.json"), "1");
+    write(&of_scales.join("names.json"), "1");
+    let with_names = SOURCE.replace(
+        "fn add",
+        "fn names(&self) -> String {\n        include_str!(\"../names.json\").to_owned()\n    }\n\n    fn add",
+    );
+    workspace.save("scales", &with_names);
+    let host = Program::start_with(folder(), |command| {
+        prepare(command, root)
+            .args(["dev", "--listen", "127.0.0.1:0"])
+            .env("HOST__LOG__FILTER", "warn,host::program=debug");
+    });
+    assert!(host.log().contains("configured by /"), "{}", host.log());
+    assert_eq!(host.post("scales", "names", "").body, "\"1\"");
+    write(&of_scales.join("weights.json"), "2");
+    let _seen = host.line("weights.json meaning=Nothing");
+    until("the data is published", || {
+        let data = host.command(&["data", "get", "weights"]);
+        (data.stdout == "2").then_some(())
+    });
+    write(&of_scales.join("names.json"), "2");
+    until("what a plugin has in itself is built", || {
+        (host.post("scales", "names", "").body == "\"2\"").then_some(())
+    });
+    let builds = host.log().matches("building scales").count();
+    assert_eq!(builds, 2, "{}", host.log());
+}
+
+#[test]
 fn a_package_made_beside_running_ones_goes_live() {
     let workspace = Workspace::with_tally("elder");
     let host = workspace.dev(folder());

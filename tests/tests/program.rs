@@ -113,6 +113,18 @@ fn the_command_line_does_what_an_operator_needs() {
 }
 
 #[test]
+fn a_name_that_is_not_utf_8_is_told_of_like_any_other() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let plugins = folder();
+    let name = OsStr::from_bytes(b"lib\xff.so");
+    fs::write(plugins.path().join(name), "odd").expect("a file");
+    let host = run(plugins.path());
+    let status = host.command(&["status"]);
+    assert_eq!(status.code, Some(0), "{status:?}");
+    assert!(status.stdout.contains("lib\u{fffd}.so"), "{status:?}");
+}
+
+#[test]
 fn exit_codes_tell_what_went_wrong() {
     let plugins = folder();
     let good = Artifact::of("steady").place(plugins.path());

@@ -261,7 +261,11 @@ impl Host {
         let records = self.datasets_of().ledger().history(dataset, usize::MAX)?;
         let kept = match (records.last(), records.first()) {
             (Some(oldest), Some(newest)) => {
-                format!("kept are {} to {}", oldest.number, newest.number)
+                let count = records.len();
+                format!(
+                    "{count} are kept, from {} to {}",
+                    oldest.number, newest.number
+                )
             }
             _ => "none is".to_owned(),
         };

@@ -13,9 +13,9 @@ use super::{
     dataset::Refusal,
     revision::{Revision, RevisionRecord},
 };
-use crate::{artifact::Digest, store};
+use crate::{artifact::Digest, store::Database};
 use anyhow::{Context, Result, ensure};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use std::{ops::RangeInclusive, path::Path};
 
@@ -92,7 +92,7 @@ impl Ledger {
     /// # Errors
     /// It cannot be opened, or is damaged.
     pub(crate) fn open(path: &Path) -> Result<Ledger> {
-        let ledger = Ledger(store::open_database(path, CACHE)?);
+        let ledger = Ledger(Database::open(path, CACHE)?);
         ledger.in_one(|write| {
             write.open_table(MEMORIES)?;
             write.open_table(RECORDS)?;
@@ -107,7 +107,7 @@ impl Ledger {
     /// # Errors
     /// It cannot be read.
     pub(crate) fn memory(&self, dataset: &str) -> Result<Memory> {
-        let read = self.0.begin_read().context("reading the ledger")?;
+        let read = self.0.read("reading the ledger of datasets")?;
         match read.open_table(MEMORIES)?.get(dataset)? {
             Some(row) => from_row(row.value()),
             None => Ok(Memory::default()),
@@ -119,7 +119,7 @@ impl Ledger {
     /// # Errors
     /// They cannot be read.
     pub(crate) fn history(&self, dataset: &str, limit: usize) -> Result<Vec<RevisionRecord>> {
-        let read = self.0.begin_read().context("reading the ledger")?;
+        let read = self.0.read("reading the ledger of datasets")?;
         let records = read.open_table(RECORDS)?;
         records
             .range(of(dataset))?
@@ -145,7 +145,7 @@ impl Ledger {
     /// # Errors
     /// It cannot be read, or its content is damaged.
     pub(crate) fn revision(&self, dataset: &str, number: u64) -> Result<Option<Kept>> {
-        let read = self.0.begin_read().context("reading the ledger")?;
+        let read = self.0.read("reading the ledger of datasets")?;
         let Some(row) = read.open_table(RECORDS)?.get((dataset, number))? else {
             return Ok(None);
         };
@@ -185,10 +185,7 @@ impl Ledger {
     }
 
     fn in_one(&self, work: impl FnOnce(&WriteTransaction) -> Result<()>) -> Result<()> {
-        let doing = "writing the ledger of datasets";
-        let write = self.0.begin_write().context(doing)?;
-        work(&write).context(doing)?;
-        write.commit().context(doing)
+        self.0.write("writing the ledger of datasets", work)
     }
 }
 

@@ -97,7 +97,8 @@ impl Publisher {
         for (name, config) in declared {
             let dataset = Dataset::new(name, config, ledger.memory(name)?)?;
             let revision = last_good(&ledger, &dataset, &announcer)?;
-            dataset.facts.lock().from_disk = revision.is_some();
+            // Without a source nobody could confirm it.
+            dataset.facts.lock().from_disk = revision.is_some() && config.source.is_some();
             revisions.push(revision.map(Arc::new));
             datasets.push(dataset);
         }

@@ -310,10 +310,19 @@ pub(crate) fn kind_of(kinds: &'static [Kind], word: &str) -> Result<&'static Kin
     };
     match (kind.make, kind.feature) {
         (None, Some(feature)) => Err(format!(
-            "this host was built without it; build it with `--features {feature}`"
+            "this host was built without it; build one that has it: `cargo build --release -p host --features {}`",
+            with_those_there(kinds, feature)
         )),
         _ => Ok(kind),
     }
+}
+
+/// This feature behind those that are built in, as cargo takes them: the next host is to have all of them.
+fn with_those_there(kinds: &[Kind], feature: &str) -> String {
+    let there = kinds.iter().filter(|kind| kind.make.is_some());
+    let mut features: Vec<&str> = there.filter_map(|kind| kind.feature).collect();
+    features.push(feature);
+    features.join(",")
 }
 
 /// Starts to follow the sources of all datasets, each on a thread of its own.
@@ -399,18 +408,15 @@ mod tests {
 
     #[test]
     fn a_kind_that_is_not_built_in_names_its_feature() {
-        const ABSENT: &[Kind] = &[
-            file::KIND,
-            Kind {
-                word: "kafka",
-                feature: Some("kafka"),
-                keys: &[],
-                place: "topic",
-                make: None,
-            },
-        ];
+        const REDIS: Kind = Kind {
+            word: "redis",
+            feature: Some("redis"),
+            ..file::KIND
+        };
+        const ABSENT: &[Kind] = &[file::KIND, Kind::not_built_in("kafka", "kafka"), REDIS];
         let error = kind_of(ABSENT, "kafka").err();
-        assert!(error.is_some_and(|error| error.contains("--features kafka")));
+        // What is there is to stay there.
+        assert!(error.is_some_and(|error| error.contains("--features redis,kafka`")));
         let error = kind_of(ABSENT, "nfs").err();
         assert!(error.is_some_and(|error| error.contains("\"file\" or \"kafka\"")));
         assert!(kind_of(ABSENT, "file").is_ok());

@@ -85,7 +85,8 @@ pub(super) fn held(publisher: &Publisher, place: usize) -> String {
 
 #[test]
 fn what_is_refused_leaves_what_is_held_and_stands_beside_it() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     assert_eq!(bring(&publisher, "1"), Decision::Published(1));
     let Decision::Refused(refusal) = bring(&publisher, "{\n?") else {
         panic!("it is refused");
@@ -105,7 +106,8 @@ fn what_is_refused_leaves_what_is_held_and_stands_beside_it() {
 
 #[test]
 fn what_is_too_large_is_refused_before_it_is_parsed() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     let Decision::Refused(refusal) = bring(&publisher, &"?".repeat(1_001)) else {
         panic!("it is refused");
     };
@@ -128,7 +130,8 @@ fn the_same_refusal_again_is_no_news() {
 
 #[test]
 fn a_change_set_is_all_or_nothing() {
-    let publisher = Ground::new(&["a", "b"]).open();
+    let ground = Ground::new(&["a", "b"]);
+    let publisher = ground.open();
     assert_eq!(put(&publisher, &[(0, "1"), (1, "1")]), Ok(vec![1, 1]));
     let before = publisher.snapshot();
     let refused = put(&publisher, &[(0, "2"), (1, "?")]);
@@ -189,7 +192,8 @@ fn a_rollback_holds_until_the_source_brings_something_newer() {
 
 #[test]
 fn the_same_content_from_a_later_place_of_the_source_is_newer() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     let bring = |content: &str, cursor| {
         let brought = publisher.bring(0, content.into(), Format::Json, from_source(Some(cursor)));
         brought.expect("the ledger works")
@@ -203,7 +207,8 @@ fn the_same_content_from_a_later_place_of_the_source_is_newer() {
 
 #[test]
 fn what_the_source_has_stays_refused_whatever_an_operator_puts_in_its_place() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     let is_refused = || {
         publisher
             .status(0)
@@ -262,6 +267,17 @@ fn a_damaged_content_on_disk_is_passed_over_for_the_one_before() {
     }
     std::fs::write(&file, bytes).expect("it is written");
     assert_eq!(held(&stage.open(), 0), "1");
+}
+
+#[test]
+fn what_has_no_source_needs_no_confirmation_after_a_restart() {
+    let mut ground = Ground::new(&["a", "b"]);
+    let sourced = ground.declared.get_mut("b").expect("it is declared");
+    sourced.source = Some(crate::config::SourceConfig::file("nowhere"));
+    put(&ground.open(), &[(0, "1"), (1, "1")]).expect("it is valid");
+    let publisher = ground.open();
+    let from_disk = [0, 1].map(|place| publisher.status(place).map(|status| status.from_disk));
+    assert_eq!(from_disk, [Some(false), Some(true)]);
 }
 
 /// A source that does what its test says, turn by turn.

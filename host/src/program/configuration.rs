@@ -24,6 +24,13 @@ pub(crate) fn configuration(settings: &Settings) -> Result<Config, Failure> {
     Ok(config)
 }
 
+/// Where the configuration comes from, for people: a file that nobody named may be a surprise.
+pub(crate) fn told(settings: &Settings) -> Option<String> {
+    let file = settings.config.clone().or_else(Config::file_here)?;
+    let file = std::path::absolute(&file).unwrap_or(file);
+    Some(format!("configured by {}", file.display()))
+}
+
 /// The longest that the end of a host may wait for calls: the longest that any swap may.
 pub(crate) fn longest_drain(config: &Config) -> Duration {
     config
@@ -35,10 +42,10 @@ pub(crate) fn longest_drain(config: &Config) -> Duration {
         .unwrap_or_default()
 }
 
-/// The filter without what clients of sources write: they write logins at their finest level, and errors where a source is
-/// merely lost. What there is to say of a source is said by the host.
+/// The filter without what libraries write whose words are the host's to say: clients of sources write logins at their
+/// finest level, and errors where a source is merely lost; what watches files warns of each that was removed.
 fn quiet(filter: EnvFilter) -> EnvFilter {
-    ["lapin=off", "amq_protocol_tcp=off"]
+    ["amq_protocol_tcp=off", "lapin=off", "notify=off"]
         .iter()
         .filter_map(|directive| directive.parse().ok())
         .fold(filter, EnvFilter::add_directive)
@@ -69,11 +76,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_clients_of_sources_write_is_left_out_of_the_finest_log() {
+    fn what_is_the_hosts_to_say_is_left_out_of_the_finest_log() {
         let filter = quiet(EnvFilter::new("trace")).to_string();
-        assert!(
-            filter.contains("lapin=off") && filter.contains("amq_protocol_tcp=off"),
-            "{filter}"
-        );
+        for library in ["amq_protocol_tcp", "lapin", "notify"] {
+            assert!(filter.contains(&format!("{library}=off")), "{filter}");
+        }
     }
 }

@@ -193,7 +193,7 @@ fn told_beside(what: &Happening, output: &Output) -> Option<String> {
             failures.join("; ")
         ),
         Happening::DataRestored { dataset, revision } => {
-            format!("{dataset} revision {revision} is served from disk until its source is heard")
+            format!("{dataset} revision {revision} is served from disk")
         }
         Happening::DataStale { dataset } => {
             format!(

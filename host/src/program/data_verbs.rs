@@ -14,10 +14,12 @@ use hyper::{HeaderMap, Method, header::HeaderName};
 use serde::Deserialize;
 use serde_json::Value;
 use similar::TextDiff;
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, fs::File, io::Read as _};
 
 /// Lines around a change that a difference shows.
 const AROUND: usize = 3;
+/// The largest content of any dataset, in bytes.
+const LARGEST: u64 = 1 << 30;
 
 /// Asks the host what the verb says, and tells the answer.
 pub(crate) fn ask(verb: DataVerb, client: &Client, output: &Output) -> Result<(), Failure> {
@@ -110,9 +112,17 @@ pub(crate) fn who() -> String {
     std::env::var("USER").unwrap_or_else(|_| "an operator".to_owned())
 }
 
+/// What a file holds; a pipe may be given too, as in `host data put rates <(make-rates)`.
 fn file(path: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(Path::new(path))
-        .map_err(|error| Failure::failed("no_file", format!("{path} cannot be read: {error}")))
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        .map_err(|error| Failure::failed("no_file", format!("{path} cannot be read: {error}")))?;
+    if bytes.len() as u64 > LARGEST {
+        let message = format!("{path} has more than 1 GiB, the most that any dataset takes");
+        return Err(Failure::failed("too_large", message));
+    }
+    Ok(bytes)
 }
 
 fn put(client: &Client, pairs: &[String], output: &Output) -> Result<(), Failure> {

@@ -3,8 +3,9 @@
 use super::{
     build::{Builder, Outcome},
     commands::{Dev, Place},
-    configuration::{configuration, start_logging},
+    configuration::{self, configuration, start_logging},
     failure::Failure,
+    inputs::Inputs,
     narrator::{Builds, narrate},
     output::{Colour, Output},
     packages::Selection,
@@ -28,14 +29,17 @@ pub(crate) fn dev(dev: Dev, place: &Place, output: &Output) -> Result<(), Failur
     let mut config = configuration(&dev.settings)?;
     quieten(&mut config.log);
     start_logging(&config.log)?;
+    if let Some(told) = configuration::told(&dev.settings) {
+        output.aside(&told);
+    }
     let folders = folders(dev.directories);
     let selection = Selection::below(&folders)?;
     // From before the first build, so that no save is missed.
-    let sources = Sources::watch(&folders, &selection)
+    let sources = Sources::watch(&folders, &selection, &data_files(&config))
         .map_err(|error| Failure::failed("watch", format!("watching the sources: {error}")))?;
     let builds = Arc::new(Builds::default());
     let builder = Builder::new(dev.release, *output, Arc::clone(&builds));
-    let workshop = Workshop {
+    let mut workshop = Workshop {
         folders,
         selection,
         sources,
@@ -43,7 +47,7 @@ pub(crate) fn dev(dev: Dev, place: &Place, output: &Output) -> Result<(), Failur
         output: *output,
     };
     workshop.tell_troubles();
-    let first = workshop.builder.build(&workshop.selection)?;
+    let first = workshop.build()?;
     workshop.tell(&first, "; waiting for the next save");
     let service = Service::start(workshop.plan(config)?, place)?;
     service.serve(output, |host| workshop.open(host, builds))
@@ -54,6 +58,12 @@ fn quieten(log: &mut LogConfig) {
     if log.filter == Config::default().log.filter {
         log.filter = "warn,host::announce=error".to_owned();
     }
+}
+
+/// The files and folders that datasets are read from.
+fn data_files(config: &Config) -> Vec<&Path> {
+    let sources = config.data.values().filter_map(|data| data.source.as_ref());
+    sources.filter_map(|source| source.path("path")).collect()
 }
 
 fn folders(asked: Vec<PathBuf>) -> Vec<PathBuf> {
@@ -93,8 +103,7 @@ impl Drop for OpenWorkshop {
 
 impl Workshop {
     fn plan(&self, config: Config) -> Result<Plan, Failure> {
-        let target = self.selection.target();
-        let directory = target.join(self.builder.profile_folder());
+        let directory = self.built_into();
         std::fs::create_dir_all(&directory).map_err(|error| {
             Failure::failed(
                 "failed",
@@ -106,6 +115,21 @@ impl Workshop {
             directory,
             only_files: Some(self.selection.file_names()),
         })
+    }
+
+    /// The folder where finished plugins appear.
+    fn built_into(&self) -> PathBuf {
+        self.selection.target().join(self.builder.profile_folder())
+    }
+
+    fn build(&mut self) -> Result<Outcome, Failure> {
+        let outcome = self.builder.build(&self.selection)?;
+        let inputs = match &outcome.failure {
+            None => Inputs::of(&self.selection, &self.built_into()),
+            Some(_) => None,
+        };
+        self.sources.built_from(inputs);
+        Ok(outcome)
     }
 
     /// Builds at every save from now on, and tells what the host makes of it.
@@ -140,7 +164,7 @@ impl Workshop {
         host.announce(Happening::BuildStarted {
             packages: self.selection.names(),
         });
-        let outcome = self.builder.build(&self.selection);
+        let outcome = self.build();
         let has_ended = ended.try_recv() == Err(crossbeam_channel::TryRecvError::Disconnected);
         if has_ended {
             return;

@@ -43,6 +43,7 @@ mod tables;
 
 mod build;
 mod dev;
+mod inputs;
 mod narrator;
 mod packages;
 mod sources;

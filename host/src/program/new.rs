@@ -107,7 +107,7 @@ pub(crate) fn new(name: &str, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         return output.object(&serde_json::json!({
             "plugin": name,
-            "folder": made.folder,
+            "folder": made.folder.display().to_string(),
             "plugin_api": made.plugin_api.to_string(),
         }));
     }

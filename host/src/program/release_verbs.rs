@@ -7,7 +7,7 @@ use super::{
     failure::Failure,
     output::Output,
     release_text,
-    verbs::{as_it_came, get},
+    verbs::{about_file, as_it_came, get},
 };
 use host::release::{Release, ReleaseRecord, ReleaseReport};
 use hyper::Method;
@@ -26,14 +26,8 @@ pub(crate) fn ask(verb: ReleaseVerb, client: &Client, output: &Output) -> Result
 fn apply(client: &Client, file: &Path, output: &Output) -> Result<(), Failure> {
     // What is wrong with the file itself is told here, without a host.
     Release::read(file).map_err(|error| Failure::failed("bad_release", format!("{error:#}")))?;
-    let file = std::path::absolute(file)
-        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
     let path = format!("/releases?who={}", segment(&who()));
-    let request = serde_json::json!({ "file": file }).to_string();
-    applied(
-        &client.ask(Method::POST, &path, request.into_bytes())?,
-        output,
-    )
+    applied(&client.ask(Method::POST, &path, about_file(file)?)?, output)
 }
 
 fn rollback(client: &Client, number: Option<u64>, output: &Output) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use super::{
     caller::Caller,
     calls::Calls,
     commands::{Place, Run},
-    configuration::{configuration, longest_drain, start_logging},
+    configuration::{self, configuration, longest_drain, start_logging},
     connection::{self, Limits},
     failure::{Ending, Failure},
     http,
@@ -73,6 +73,9 @@ pub(crate) fn run(run: Run, place: &Place, output: &Output) -> Result<(), Failur
         )
     })?;
     start_logging(&config.log)?;
+    if let Some(told) = configuration::told(&run.settings) {
+        tracing::info!("{told}");
+    }
     if !directory.is_dir() {
         tracing::warn!(
             "there is no folder {} yet; it is watched from when it is made",

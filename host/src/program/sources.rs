@@ -2,9 +2,13 @@
 //!
 //! Package folders are watched as deep as they go, but for what cargo builds and what is hidden; the folders around them
 //! only for new packages. A save is often several events (a temporary file, a rename, a touch), so a change is told when
-//! nothing has happened for a moment.
+//! nothing has happened for a moment. What a dataset is read from is no source, wherever it lies, unless a plugin was
+//! built from it too.
 
-use super::packages::{Selection, is_beside_sources};
+use super::{
+    inputs::Inputs,
+    packages::{Selection, is_beside_sources},
+};
 use crossbeam_channel::{Receiver, RecvTimeoutError, select, unbounded};
 use host::notices::{Depth, Notice, Notices};
 use std::{
@@ -44,10 +48,22 @@ struct Places {
     roots: Vec<PathBuf>,
     /// The folders of packages.
     packages: BTreeSet<PathBuf>,
+    /// What datasets are read from.
+    data: Vec<PathBuf>,
+    /// What the last build read; unknown before it, and after one that failed.
+    inputs: Option<Inputs>,
+}
+
+/// What a save has touched so far.
+#[derive(Debug, Default)]
+struct Touched {
+    paths: BTreeSet<PathBuf>,
+    /// Whether notices were lost.
+    lost: bool,
 }
 
 /// What a changed path is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Meaning {
     Nothing,
     Source,
@@ -55,8 +71,12 @@ enum Meaning {
 }
 
 impl Sources {
-    /// Watches what the selection is built from, and the folders that were asked for.
-    pub(crate) fn watch(asked: &[PathBuf], selection: &Selection) -> anyhow::Result<Self> {
+    /// Watches what the selection is built from, and the folders that were asked for. Datasets are read from `data`.
+    pub(crate) fn watch(
+        asked: &[PathBuf],
+        selection: &Selection,
+        data: &[&Path],
+    ) -> anyhow::Result<Self> {
         let (tell, seen) = unbounded();
         let notices = Notices::new(move |notice| {
             // An error means that nobody listens any more.
@@ -72,6 +92,7 @@ impl Sources {
             watched: BTreeMap::new(),
             places: Places {
                 asked,
+                data: data.iter().flat_map(|path| names_of(path)).collect(),
                 ..Places::default()
             },
         };
@@ -93,25 +114,15 @@ impl Sources {
         self.arm();
     }
 
+    /// What the last build has read, if that is known.
+    pub(crate) fn built_from(&mut self, inputs: Option<Inputs>) {
+        self.places.inputs = inputs;
+    }
+
     /// Waits for the next change; `None` once `ended` is cut.
     pub(crate) fn next(&mut self, ended: &Receiver<()>) -> Option<Change> {
         loop {
-            let seen = self.seen.clone();
-            let (saved, notice) = select! {
-                recv(seen) -> seen => seen.ok()?,
-                recv(ended) -> _ => return None,
-            };
-            let mut meaning = self.take(notice);
-            let began = Instant::now();
-            while began.elapsed() < LONGEST_SAVE {
-                match self.seen.recv_timeout(QUIET) {
-                    Ok((_, notice)) => meaning = meaning.max(self.take(notice)),
-                    Err(RecvTimeoutError::Timeout) => break,
-                    Err(RecvTimeoutError::Disconnected) => return None,
-                }
-            }
-            // Folders may have come and gone.
-            self.arm();
+            let (saved, meaning) = self.next_save(ended)?;
             if meaning != Meaning::Nothing {
                 let packages = meaning == Meaning::Package;
                 return Some(Change { saved, packages });
@@ -119,24 +130,47 @@ impl Sources {
         }
     }
 
-    fn take(&mut self, notice: Notice) -> Meaning {
+    /// Waits for the next save, whatever it means, and for its end.
+    fn next_save(&mut self, ended: &Receiver<()>) -> Option<(SystemTime, Meaning)> {
+        let seen = self.seen.clone();
+        let (saved, notice) = select! {
+            recv(seen) -> seen => seen.ok()?,
+            recv(ended) -> _ => return None,
+        };
+        let mut touched = Touched::default();
+        self.take(notice, &mut touched);
+        let began = Instant::now();
+        while began.elapsed() < LONGEST_SAVE {
+            match self.seen.recv_timeout(QUIET) {
+                Ok((_, notice)) => self.take(notice, &mut touched),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        // Folders may have come and gone.
+        self.arm();
+        Some((saved, self.places.meaning_of(&touched)))
+    }
+
+    fn take(&mut self, notice: Notice, touched: &mut Touched) {
         let (path, moves) = match notice {
-            Notice::Lost => return Meaning::Package,
+            Notice::Lost => {
+                touched.lost = true;
+                return;
+            }
             Notice::Created(path)
             | Notice::Removed(path)
             | Notice::MovedAway(path)
             | Notice::MovedHere(path) => (path, true),
             Notice::Changed(path) => (path, false),
             // The change itself was told.
-            _ => return Meaning::Nothing,
+            _ => return,
         };
         // A watch follows the folder, not its name.
         if moves && self.watched.remove(&path).is_some() {
             self.notices.unwatch(&path);
         }
-        let meaning = self.places.meaning(&path);
-        tracing::debug!(path = %path.display(), ?meaning, "seen");
-        meaning
+        touched.paths.insert(path);
     }
 
     /// Brings the watches in line with the folders that there are.
@@ -189,7 +223,43 @@ impl Places {
         wanted
     }
 
+    /// The most that the touched paths ask for, by what is there once all is quiet.
+    fn meaning_of(&self, touched: &Touched) -> Meaning {
+        if touched.lost {
+            return Meaning::Package;
+        }
+        let meanings = touched.paths.iter().map(|path| {
+            let meaning = self.meaning(path);
+            tracing::debug!(path = %path.display(), ?meaning, "seen");
+            meaning
+        });
+        meanings.max().unwrap_or(Meaning::Nothing)
+    }
+
     fn meaning(&self, path: &Path) -> Meaning {
+        if path.ends_with("Cargo.toml") || self.may_be_an_input(path) {
+            self.meaning_by_place(path)
+        } else {
+            Meaning::Nothing
+        }
+    }
+
+    /// Whether the next build may read it, or miss it: not what only a dataset is read from, nor what came and went
+    /// (programs that change a file write another one first).
+    fn may_be_an_input(&self, path: &Path) -> bool {
+        let Some(inputs) = &self.inputs else {
+            return true;
+        };
+        let is_data = self.data.iter().any(|data| path.starts_with(data));
+        // A build script may read anything in its package, and need not say so.
+        let has_script = |folder: &&PathBuf| folder.join("build.rs").exists();
+        let mut packages = self.packages.iter().filter(has_script);
+        inputs.have(path)
+            || packages.any(|folder| path.starts_with(folder))
+            || !is_data && path.symlink_metadata().is_ok()
+    }
+
+    fn meaning_by_place(&self, path: &Path) -> Meaning {
         let package = self
             .packages
             .iter()
@@ -222,17 +292,6 @@ impl Places {
     }
 }
 
-impl Meaning {
-    /// The one of both that asks for more.
-    fn max(self, other: Meaning) -> Meaning {
-        match (self, other) {
-            (Meaning::Package, _) | (_, Meaning::Package) => Meaning::Package,
-            (Meaning::Source, _) | (_, Meaning::Source) => Meaning::Source,
-            _ => Meaning::Nothing,
-        }
-    }
-}
-
 /// The folders in a folder that may hold sources.
 fn below(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -240,6 +299,25 @@ fn below(folder: &Path) -> Vec<PathBuf> {
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
         .filter(|folder| !is_beside_sources(folder))
+        .collect()
+}
+
+/// The names under which notices tell of what a dataset is read from: its own and, behind links, the real one; those of the
+/// files that SQLite keeps beside a database too.
+fn names_of(data: &Path) -> Vec<PathBuf> {
+    let in_real_folder = || {
+        let data = std::path::absolute(data).ok()?;
+        let folder = data.parent()?.canonicalize().ok()?;
+        Some(folder.join(data.file_name()?))
+    };
+    let names = data.canonicalize().ok().into_iter().chain(in_real_folder());
+    let with = |name: &Path, end: &str| {
+        let mut name = name.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    names
+        .flat_map(|name| ["", "-journal", "-shm", "-wal"].map(|end| with(&name, end)))
         .collect()
 }
 
@@ -272,6 +350,7 @@ mod tests {
             asked: vec!["/w/plugins".into()],
             roots: vec!["/w".into()],
             packages: ["/w/plugins/counter".into(), "/w/api".into()].into(),
+            ..Places::default()
         }
     }
 
@@ -318,14 +397,53 @@ mod tests {
         }
     }
 
-    /// The next change within a limit.
-    fn next(sources: &mut Sources) -> Option<Change> {
+    /// Is cut after a limit.
+    fn limit() -> Receiver<()> {
         let (cut, ended) = crossbeam_channel::bounded(0);
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_secs(10));
             drop(cut);
         });
-        sources.next(&ended)
+        ended
+    }
+
+    /// The next change within a limit.
+    fn next(sources: &mut Sources) -> Option<Change> {
+        sources.next(&limit())
+    }
+
+    #[test]
+    fn what_only_a_dataset_is_read_from_is_no_source() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let [source, rates, both, database] =
+            ["lib.rs", "rates.json", "both.json", "shop.db"].map(|name| root.join(name));
+        for file in [&source, &rates, &both, &database] {
+            fs::write(file, "").unwrap();
+        }
+        let data = [rates.as_path(), &both, &database];
+        let mut sources =
+            Sources::watch(std::slice::from_ref(&root), &selection(&root), &data).unwrap();
+        sources.built_from(Some(Inputs::from([source.clone(), both.clone()])));
+        let as_programs_write = |file: &Path| {
+            fs::write(root.join("unfinished"), "1").unwrap();
+            fs::rename(root.join("unfinished"), file).unwrap();
+        };
+        let mut meaning = || sources.next_save(&limit()).map(|(_, meaning)| meaning);
+        as_programs_write(&rates);
+        assert_eq!(meaning(), Some(Meaning::Nothing));
+        fs::write(root.join("shop.db-journal"), "1").unwrap();
+        assert_eq!(meaning(), Some(Meaning::Nothing));
+        for file in [&both, &source] {
+            as_programs_write(file);
+            assert!(next(&mut sources).is_some(), "{}", file.display());
+        }
+        fs::remove_file(&source).unwrap();
+        assert!(next(&mut sources).is_some());
+        // After a build that failed nobody knows.
+        sources.built_from(None);
+        as_programs_write(&rates);
+        assert!(next(&mut sources).is_some());
     }
 
     #[test]
@@ -334,7 +452,8 @@ mod tests {
         let root = root.path().canonicalize().unwrap();
         fs::create_dir_all(root.join("src/deep")).unwrap();
         fs::create_dir_all(root.join("target/debug")).unwrap();
-        let mut sources = Sources::watch(std::slice::from_ref(&root), &selection(&root)).unwrap();
+        let mut sources =
+            Sources::watch(std::slice::from_ref(&root), &selection(&root), &[]).unwrap();
         fs::write(root.join("target/debug/libx.so"), "").unwrap();
         fs::write(root.join("src/deep/a.rs"), "1").unwrap();
         fs::write(root.join("src/deep/a.rs"), "2").unwrap();
@@ -347,7 +466,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
         fs::create_dir(root.join("src")).unwrap();
-        let mut sources = Sources::watch(std::slice::from_ref(&root), &selection(&root)).unwrap();
+        let mut sources =
+            Sources::watch(std::slice::from_ref(&root), &selection(&root), &[]).unwrap();
         fs::rename(root.join("src"), root.join("old")).unwrap();
         fs::create_dir(root.join("src")).unwrap();
         next(&mut sources).unwrap();

@@ -163,11 +163,22 @@ struct CallAnswer<'a> {
 }
 
 fn load(client: &Client, file: &Path, output: &Output) -> Result<(), Failure> {
-    let file = std::path::absolute(file)
-        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
-    let request = serde_json::json!({ "file": file }).to_string();
-    let answer = client.ask(Method::POST, "/plugins", request.into_bytes())?;
+    let answer = client.ask(Method::POST, "/plugins", about_file(file)?)?;
     swapped(&answer, output)
+}
+
+/// What a host is told of a file: its whole path, since the host may be in another folder.
+pub(crate) fn about_file(file: &Path) -> Result<Vec<u8>, Failure> {
+    let whole = std::path::absolute(file)
+        .map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
+    let text = whole.to_str().ok_or_else(|| {
+        let message = format!(
+            "{}: its path is not UTF-8; give it another name",
+            whole.display()
+        );
+        Failure::usage(message)
+    })?;
+    Ok(serde_json::json!({ "file": text }).to_string().into_bytes())
 }
 
 fn rollback(
@@ -264,6 +275,15 @@ fn events(client: &Client, follow: bool, output: &Output) -> Result<(), Failure>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_whose_path_cannot_be_told_is_not_asked_for() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+        let failure = about_file(Path::new(OsStr::from_bytes(b"/\xff.so"))).unwrap_err();
+        assert!(failure.message.contains("is not UTF-8"), "{failure}");
+        let asked = about_file(Path::new("/a.so")).unwrap();
+        assert_eq!(asked, br#"{"file":"/a.so"}"#);
+    }
 
     #[test]
     fn a_rollback_to_a_whole_number_asks_for_a_generation() {

@@ -5,6 +5,7 @@
 use super::{
     ArtifactOf, ContentOf, DatasetMove, PluginMove, Release, ReleaseError, ReleaseOutcome,
     ReleaseRecord, ReleaseReport, back,
+    file::read_regular,
     plan::{Change, Content, Part, Plan},
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     steps::watch::{self, NotStaged, Staged},
 };
 use anyhow::{Context, Result, anyhow, ensure};
-use std::{collections::BTreeMap, fs::File, io::Read, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 /// How long a release waits for the one before.
 const ONE_AT_A_TIME: Duration = Duration::from_secs(30);
@@ -282,7 +283,9 @@ fn content(host: &Host, dataset: &str, wanted: ContentOf, who: &str) -> Result<C
         ContentOf::Bytes(bytes) => (bytes, None),
         ContentOf::File(file) => {
             let most = config.map_or(0, |config| config.max_bytes);
-            (read(&file, most)?, None)
+            let bytes =
+                read_regular(&file, most).with_context(|| format!("reading {}", file.display()))?;
+            (bytes, None)
         }
         ContentOf::Revision(number) => {
             let revision = host.data_revision(dataset, Some(number))?;
@@ -301,15 +304,4 @@ fn content(host: &Host, dataset: &str, wanted: ContentOf, who: &str) -> Result<C
         // A pin stays until an operator lifts it: it holds what the release brings then.
         wanted: wanted.pinned(publisher.is_pinned(place)),
     })
-}
-
-/// What a file holds, up to one byte beyond what is allowed: the publisher refuses more.
-fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
-    let reading = || format!("reading {}", path.display());
-    let file = File::open(path).with_context(reading)?;
-    let mut bytes = Vec::new();
-    file.take(most.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .with_context(reading)?;
-    Ok(bytes)
 }

@@ -21,7 +21,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -85,6 +87,21 @@ struct Kept {
     revision: u64,
 }
 
+/// What a regular file holds, up to one byte beyond `most`. Nothing else is read: a pipe would keep the host waiting, and a
+/// device may have no end.
+pub(super) fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 impl Release {
     /// Reads a release from its file.
     ///
@@ -92,13 +109,13 @@ impl Release {
     /// The file cannot be read, or is not written as one; with the place in it.
     pub fn read(path: &Path) -> Result<Release> {
         let reading = || format!("reading the release {}", path.display());
-        let length = fs::metadata(path).with_context(reading)?.len();
+        let text = read_regular(path, LARGEST).with_context(reading)?;
         ensure!(
-            length <= LARGEST,
-            "{}: it has {length} bytes, more than any release; does it name the right file?",
+            text.len() as u64 <= LARGEST,
+            "{} has more than {LARGEST} bytes, more than any release; is it the right file?",
             path.display()
         );
-        let text = fs::read_to_string(path).with_context(reading)?;
+        let text = String::from_utf8(text).with_context(reading)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Release::parse(&text, folder).with_context(|| path.display().to_string())
     }
@@ -149,6 +166,18 @@ mod tests {
 
     fn parsed(text: &str) -> Result<Release> {
         Release::parse(text, Path::new("/releases"))
+    }
+
+    #[test]
+    fn what_has_no_end_or_is_no_file_is_not_read() {
+        let error = Release::read(Path::new("/dev/zero")).expect_err("it has no end");
+        assert!(format!("{error:#}").contains("it is no file"), "{error:#}");
+        let folder = tempfile::tempdir().expect("a folder");
+        let long = folder.path().join("long.toml");
+        let comment = vec![b'#'; LARGEST as usize + 1];
+        std::fs::write(&long, comment).expect("it is written");
+        let error = Release::read(&long).expect_err("it is too long");
+        assert!(error.to_string().contains("the right file?"), "{error:#}");
     }
 
     #[test]

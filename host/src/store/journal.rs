@@ -4,12 +4,11 @@
 //! oldest first, but for those a rollback needs: the last one under which a kept artifact served.
 
 use super::{
-    Store,
+    Database, Store,
     rows::{self, ARTIFACTS, COUNTERS, INTENTS, LENGTHS, MEMORIES, RECORDS},
 };
 use crate::journal::{Memory, Outcome, Record};
-use anyhow::Context;
-use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{ReadableTable, WriteTransaction};
 use std::{collections::HashSet, ops::RangeInclusive};
 
 /// How many generations are reserved with one write.
@@ -23,8 +22,7 @@ pub(super) struct Reserved {
 
 /// Makes the tables that are missing, and finds where generations go on: after all that may have been handed out.
 pub(super) fn prepare(database: &Database) -> anyhow::Result<Reserved> {
-    let write = database.begin_write().context("preparing the journal")?;
-    let next = {
+    database.write("preparing the journal", |write| {
         write.open_table(RECORDS)?;
         write.open_table(LENGTHS)?;
         write.open_table(INTENTS)?;
@@ -34,12 +32,11 @@ pub(super) fn prepare(database: &Database) -> anyhow::Result<Reserved> {
         write.open_table(rows::VERDICT_ORDER)?;
         write.open_table(rows::RELEASES)?;
         let counters = write.open_table(COUNTERS)?;
-        counters
+        let next = counters
             .get(rows::GENERATIONS)?
-            .map_or(1, |next| next.value())
-    };
-    write.commit().context("preparing the journal")?;
-    Ok(Reserved { next, end: next })
+            .map_or(1, |next| next.value());
+        Ok(Reserved { next, end: next })
+    })
 }
 
 impl Store {
@@ -115,7 +112,7 @@ impl Store {
 
     /// The records of a plugin, newest first, at most `limit`.
     pub(crate) fn history(&self, plugin: &str, limit: usize) -> anyhow::Result<Vec<Record>> {
-        let read = self.database.begin_read().context("reading the journal")?;
+        let read = self.database.read("reading the journal")?;
         let records = read.open_table(RECORDS)?;
         let mut history = Vec::new();
         for entry in records.range(of(plugin))?.rev() {
@@ -130,7 +127,7 @@ impl Store {
 
     /// The records that are still intents, oldest first: journeys that the end of a process cut off.
     pub(crate) fn unfinished(&self) -> anyhow::Result<Vec<Record>> {
-        let read = self.database.begin_read().context("reading the journal")?;
+        let read = self.database.read("reading the journal")?;
         let records = read.open_table(RECORDS)?;
         let mut unfinished = Vec::new();
         for entry in read.open_table(INTENTS)?.iter()? {
@@ -145,7 +142,7 @@ impl Store {
 
     /// What is remembered of a plugin; nothing, if it was never here.
     pub(crate) fn memory(&self, plugin: &str) -> anyhow::Result<Memory> {
-        let read = self.database.begin_read().context("reading the journal")?;
+        let read = self.database.read("reading the journal")?;
         match read.open_table(MEMORIES)?.get(plugin)? {
             Some(row) => rows::read(row.value(), &format!("the memory of \"{plugin}\"")),
             None => Ok(Memory::default()),
@@ -161,7 +158,7 @@ impl Store {
 
     /// Every plugin that is remembered, by name.
     pub(crate) fn plugins(&self) -> anyhow::Result<Vec<(String, Memory)>> {
-        let read = self.database.begin_read().context("reading the journal")?;
+        let read = self.database.read("reading the journal")?;
         let mut plugins = Vec::new();
         for entry in read.open_table(MEMORIES)?.iter()? {
             let (plugin, row) = entry?;
@@ -178,10 +175,7 @@ impl Store {
         doing: &'static str,
         work: impl FnOnce(&WriteTransaction) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let write = self.database.begin_write().context(doing)?;
-        let result = work(&write).context(doing)?;
-        write.commit().context(doing)?;
-        Ok(result)
+        self.database.write(doing, work)
     }
 }
 

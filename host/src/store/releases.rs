@@ -5,8 +5,7 @@ use super::{
     rows::{self, RELEASES},
 };
 use crate::release::{ReleaseOutcome, ReleaseRecord};
-use anyhow::Context;
-use redb::{ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{ReadableTable, WriteTransaction};
 
 /// Releases that are kept.
 const KEPT: u64 = 1_000;
@@ -32,7 +31,7 @@ impl Store {
 
     /// The releases, newest first, at most `limit`. One that cannot be read is left out, loudly.
     pub(crate) fn releases(&self, limit: usize) -> anyhow::Result<Vec<ReleaseRecord>> {
-        let read = self.database.begin_read().context("reading the journal")?;
+        let read = self.database.read("reading the journal")?;
         let mut releases = Vec::new();
         for entry in read.open_table(RELEASES)?.iter()?.rev().take(limit) {
             let (number, row) = entry?;

@@ -8,8 +8,8 @@ use super::{
     rows::{self, VERDICT_ORDER, VERDICTS},
 };
 use crate::{artifact::Digest, report::Verdict};
-use anyhow::{Context, ensure};
-use redb::{ReadableDatabase, ReadableTableMetadata};
+use anyhow::ensure;
+use redb::ReadableTableMetadata;
 
 impl Store {
     /// What this build of the host found of the artifact with this digest, if it is known.
@@ -18,7 +18,7 @@ impl Store {
         digest: Digest,
         host_build: &str,
     ) -> anyhow::Result<Option<Verdict>> {
-        let read = self.database.begin_read().context("reading the journal")?;
+        let read = self.database.read("reading the journal")?;
         let verdicts = read.open_table(VERDICTS)?;
         let row = verdicts.get((digest.to_string().as_str(), host_build))?;
         // One that cannot be read is as good as none: the artifact is examined again.

@@ -186,7 +186,8 @@ fn until(what: &str, condition: impl Fn() -> bool) {
 
 #[test]
 fn a_revision_is_parsed_once_and_shared_by_all_threads() {
-    let publisher = Ground::new(&["a", "b"]).open();
+    let ground = Ground::new(&["a", "b"]);
+    let publisher = ground.open();
     put(&publisher, &[(0, "2"), (1, "2")]).expect("they are valid");
     let stage = Guest::serving(&publisher, 1, false);
     std::thread::scope(|scope| {
@@ -211,7 +212,8 @@ fn a_revision_is_parsed_once_and_shared_by_all_threads() {
 
 #[test]
 fn an_objection_refuses_before_anything_is_published_and_numbers_are_not_used_again() {
-    let publisher = Ground::new(&["a", "b"]).open();
+    let ground = Ground::new(&["a", "b"]);
+    let publisher = ground.open();
     put(&publisher, &[(0, "2"), (1, "2")]).expect("they are valid");
     let stage = Guest::serving(&publisher, 1, true);
     let other = Guest::serving(&publisher, 2, false);
@@ -238,7 +240,8 @@ fn an_objection_refuses_before_anything_is_published_and_numbers_are_not_used_ag
 
 #[test]
 fn a_candidate_that_cannot_use_what_is_published_is_unfit_and_refuses_nothing() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     bring(&publisher, "2");
     let candidate = Guest::new(&publisher, 2, true);
     publisher.enroll(&candidate.reader).expect("2 is even");
@@ -255,7 +258,8 @@ fn a_candidate_that_cannot_use_what_is_published_is_unfit_and_refuses_nothing() 
 
 #[test]
 fn what_is_published_with_its_plugins_is_asked_of_those_that_come_and_not_of_those_that_go() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     bring(&publisher, "2");
     let stage = Guest::serving(&publisher, 1, true);
     let origin = super::super::revision::Origin::operator("a test");
@@ -295,7 +299,8 @@ fn what_is_published_with_its_plugins_is_asked_of_those_that_come_and_not_of_tho
 
 #[test]
 fn a_call_keeps_its_snapshot_through_publishes_and_what_nobody_sees_goes() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     bring(&publisher, "1");
     let stage = Guest::serving(&publisher, 1, false);
     stage.call(|| {
@@ -320,7 +325,8 @@ fn a_call_keeps_its_snapshot_through_publishes_and_what_nobody_sees_goes() {
 
 #[test]
 fn a_nested_call_sees_what_the_outermost_sees_whoever_looks_first() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     bring(&publisher, "1");
     let outer = Guest::serving(&publisher, 1, false);
     let inner = Guest::serving(&publisher, 2, false);
@@ -345,7 +351,8 @@ fn a_nested_call_sees_what_the_outermost_sees_whoever_looks_first() {
 
 #[test]
 fn looks_from_outside_see_what_is_shown_and_are_kept_as_long_as_they_last() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     bring(&publisher, "1");
     let stage = Guest::serving(&publisher, 1, false);
     let first = stage.look(0);
@@ -366,7 +373,8 @@ fn looks_from_outside_see_what_is_shown_and_are_kept_as_long_as_they_last() {
 
 #[test]
 fn what_a_thread_looked_at_before_it_ended_goes() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     bring(&publisher, "1");
     let stage = Guest::serving(&publisher, 1, false);
     for number in 2..6 {
@@ -382,7 +390,8 @@ fn what_a_thread_looked_at_before_it_ended_goes() {
 #[test]
 fn a_scope_is_seen_on_every_thread_that_works_for_its_call() {
     use crate::data::Scope;
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     bring(&publisher, "1");
     let stage = Guest::serving(&publisher, 1, false);
     let scope = Scope::present(publisher.shown());
@@ -468,7 +477,8 @@ impl Messenger for Errands {
 
 #[test]
 fn a_revision_is_applied_when_all_have_been_told_and_changes_while_they_wait_are_one() {
-    let publisher = Ground::new(&["a", "b"]).open();
+    let ground = Ground::new(&["a", "b"]);
+    let publisher = ground.open();
     put(&publisher, &[(0, "1"), (1, "1")]).expect("they are valid");
     let errands = Arc::new(Errands::default());
     let as_messenger = Arc::clone(&errands) as Arc<dyn Messenger>;
