@@ -28,3 +28,4 @@ mod counting;
 mod faults;
 mod pending;
 mod replacing;
+mod staying;
