@@ -82,7 +82,9 @@ fn an_on_change_that_hangs_holds_up_no_publish_no_other_plugin_and_no_successor(
         status.applied.map(|applied| applied.revision)
     };
     let (go, wait) = std::sync::mpsc::channel::<()>();
-    *errands.then.lock() = Some(Box::new(move || drop(wait.recv())));
+    *errands.then.lock() = Some(Box::new(move || {
+        let _until_the_test_lets_go = wait.recv();
+    }));
     bring(&publisher, "2");
     std::thread::scope(|scope| {
         scope.spawn(|| errands.run());
@@ -97,7 +99,7 @@ fn an_on_change_that_hangs_holds_up_no_publish_no_other_plugin_and_no_successor(
         assert_eq!(bring(&publisher, "4"), Decision::Published(4));
         errands.run();
         errands.run();
-        assert_eq!(errands.told(), ["hanging a", "other a"]);
+        assert_eq!(errands.told(), ["other a", "hanging a"]);
         assert_eq!(applied(), Some(4));
         drop(go);
     });
