@@ -5,10 +5,17 @@
 //! `late` if it comes back after all. So nothing is ever shared with code that is stuck.
 
 use crate::deadline;
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
-use std::{cell::Cell, io, time::Duration};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use std::{
+    cell::Cell,
+    io,
+    time::{Duration, Instant},
+};
 
 type Task = Box<dyn FnOnce() + Send>;
+
+/// What may wait for a hand: something that it was asked for, behind something that nobody waits for.
+const MOST: usize = 2;
 
 /// A thread for an author's code. Dropping it lets the thread end once it is free.
 pub(crate) struct Hand {
@@ -40,7 +47,7 @@ pub(crate) enum CallsOut {
 impl Hand {
     /// Starts the thread.
     pub(crate) fn new(plugin: &str) -> io::Result<Hand> {
-        let (tasks, queue) = bounded::<Task>(1);
+        let (tasks, queue) = bounded::<Task>(MOST);
         std::thread::Builder::new()
             .name(format!("hand:{plugin}"))
             .spawn(move || {
@@ -54,6 +61,9 @@ impl Hand {
     /// Has the thread do something that nobody waits for, once it is free; where something waits for it already, it is left
     /// out.
     pub(crate) fn give(&self, work: impl FnOnce() + Send + 'static) {
+        if !self.tasks.is_empty() {
+            return;
+        }
         let _left_out = self.tasks.try_send(Box::new(move || {
             let before = CALLS_OUT.replace(false);
             work();
@@ -70,6 +80,18 @@ impl Hand {
         work: impl FnOnce() -> T + Send + 'static,
         late: impl FnOnce(T) + Send + 'static,
     ) -> Result<T, Stuck> {
+        let until = deadline::after(limit);
+        self.begin(calls_out, work, late)?.until(until)
+    }
+
+    /// Has the thread begin `work`, and does not wait. A result that nobody waits for any more is passed to `late` on the
+    /// hand's thread.
+    pub(crate) fn begin<T: Send + 'static>(
+        &self,
+        calls_out: CallsOut,
+        work: impl FnOnce() -> T + Send + 'static,
+        late: impl FnOnce(T) + Send + 'static,
+    ) -> Result<Awaited<T>, Stuck> {
         // Without a buffer the result is either taken by us or given back to the thread: never lost in between.
         let (give, take) = bounded::<T>(0);
         let task: Task = Box::new(move || {
@@ -80,9 +102,19 @@ impl Hand {
                 late(unwanted.into_inner());
             }
         });
-        let until = deadline::after(limit);
-        self.tasks.send_deadline(task, until).map_err(|_| Stuck)?;
-        take.recv_deadline(until)
+        self.tasks.try_send(task).map_err(|_full| Stuck)?;
+        Ok(Awaited(take))
+    }
+}
+
+/// What a hand was asked for.
+pub(crate) struct Awaited<T>(Receiver<T>);
+
+impl<T> Awaited<T> {
+    /// The result, if it comes until then.
+    pub(crate) fn until(self, deadline: Instant) -> Result<T, Stuck> {
+        self.0
+            .recv_deadline(deadline)
             .map_err(|(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)| Stuck)
     }
 }

@@ -4,7 +4,7 @@
 mod held;
 
 use plugin_api::{Context, Dataset};
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 /// What it reads.
 #[plugin_api::dataset("left")]
@@ -14,6 +14,7 @@ struct Left {
 
 struct Echoes {
     left: Dataset<Left>,
+    told: Mutex<Vec<u64>>,
 }
 
 #[plugin_api::plugin(name = "echoes", version = "1.0.0", stateless, reads(Left))]
@@ -21,6 +22,7 @@ impl Echoes {
     fn new(ctx: &Context) -> Self {
         Echoes {
             left: ctx.dataset(),
+            told: Mutex::default(),
         }
     }
 
@@ -39,5 +41,16 @@ impl Echoes {
     async fn later(&self, ctx: &Context) -> Result<u64, plugin_api::CallError> {
         ctx.sleep(Duration::from_millis(1)).await?;
         Ok(self.left.get().number)
+    }
+
+    /// Notes what it is told of.
+    fn on_change(&self, _dataset: &str) {
+        let number = self.left.get().number;
+        self.told.lock().expect("nobody panics").push(number);
+    }
+
+    /// The numbers that it was told of.
+    fn told(&self) -> Vec<u64> {
+        self.told.lock().expect("nobody panics").clone()
     }
 }

@@ -137,6 +137,15 @@ impl Reads {
         (0..often).fold(0, |sum: u64, _| sum.wrapping_add(self.right.get().0))
     }
 
+    /// Has the other plugin look so often, and looks itself before each time where it is to.
+    fn in_turns(&self, ctx: &Context, often: u64, looks: bool) -> Result<u64, CallError> {
+        (0..often).try_fold(0, |sum: u64, _| {
+            let own = if looks { self.left.get().number } else { 0 };
+            let other: u64 = ctx.call("echoes", "left", ())?;
+            Ok(sum.wrapping_add(own + other))
+        })
+    }
+
     /// Notes it, and waits at the socket that the data names.
     fn on_change(&self, dataset: &str) -> Result<(), String> {
         let (number, at) = {

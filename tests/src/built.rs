@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    io::{Write, stderr},
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -184,6 +185,8 @@ fn run_cargo(arguments: &[&str]) {
         }
     }
     command.env("CARGO_TARGET_DIR", target_dir());
+    // It may take minutes, and wait for another cargo: whoever sees nothing happen is to know.
+    let _closed = writeln!(stderr(), "building first: cargo {}", arguments.join(" "));
     let status = command.status().expect("cargo can be started");
     assert!(status.success(), "cargo {arguments:?} has failed");
 }

@@ -378,6 +378,41 @@ fn a_plugin_is_told_of_changes_one_at_a_time_and_of_the_last() {
 }
 
 #[test]
+fn an_on_change_that_hangs_delays_no_publish_no_other_plugin_and_no_unload() {
+    let mut scene = scene();
+    scene.config.plugins.each.drain_deadline = Duration::from_millis(200);
+    let host = reading(&scene);
+    let hold = Hold::new();
+    let path = hold.path().display().to_string();
+    put(&host, &format!("{{\"number\": 2, \"words\": [{path:?}]}}")).expect("it is good");
+    let inside = hold.wait();
+    let is_told = |number: u64| {
+        until("the other one is told", || {
+            let told = call::<Vec<u64>>(&host, "echoes.told", b"");
+            (told.last() == Some(&number)).then_some(())
+        });
+    };
+    is_told(2);
+    put(&host, "{\"number\": 3}").expect("it is good");
+    is_told(3);
+    let error = host.unload("reads").expect_err("it is inside").to_string();
+    assert!(error.contains("on_change"), "{error}");
+    put(&host, "{\"number\": 4}").expect("it is good");
+    is_told(4);
+    scene.load(&host, &Artifact::of("reads").build(2));
+    put(&host, "{\"number\": 5}").expect("it is good");
+    until("its successor is told", || {
+        let told = call::<Vec<String>>(&host, "told", b"");
+        (told == ["left 5"]).then_some(())
+    });
+    drop(inside);
+    until("it is unmapped", || {
+        let plugin = host.plugin("reads")?;
+        plugin.lingering.is_empty().then_some(())
+    });
+}
+
+#[test]
 fn who_reads_what_is_told_of_datasets_and_of_plugins() {
     let scene = scene();
     let host = reading(&scene);

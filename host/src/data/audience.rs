@@ -1,11 +1,15 @@
 //! The audience: all readers of the datasets of a host.
 //!
 //! They are asked before anything is published, and each prepares for it then. The generations that serve may refuse; a
-//! candidate that cannot use it is marked unfit, and never serves; what is on its way out is not asked.
+//! candidate that cannot use what is published is marked unfit, and never serves; what is on its way out is not asked.
+//!
+//! They are asked side by side: one whose check takes its time, or hangs until its limit has passed, holds up no other.
+//! All are waited for, and where several refuse it is the first of them, in the order of their coming, whose word is
+//! reported: the same one each time, however fast the others were.
 
 use super::{
     publisher::Publisher,
-    reader::{Objection, Reader},
+    reader::{Asked, Objection, Reader},
     snapshot::Snapshot,
 };
 use parking_lot::Mutex;
@@ -32,7 +36,11 @@ impl Audience {
 
     /// A candidate is one of them from now on.
     pub(super) fn join(&self, reader: &Arc<Reader>) {
-        self.0.lock().push(Arc::clone(reader));
+        let mut all = self.0.lock();
+        // Once: nobody can be asked twice side by side.
+        if !all.iter().any(|one| Arc::ptr_eq(one, reader)) {
+            all.push(Arc::clone(reader));
+        }
     }
 
     /// Those that serve and read the dataset in this place.
@@ -44,23 +52,36 @@ impl Audience {
         all
     }
 
-    /// Has all prepare for what is to be shown next.
+    /// Has all prepare for what is to be shown next, and those that join by it.
     ///
     /// # Errors
-    /// The first objection of one that serves.
+    /// The first objection of one that serves, or is to serve then.
     pub(super) fn prepare(&self, next: &Arc<Snapshot>, cast: &Cast) -> Result<(), Objection> {
-        for reader in self.all() {
+        let mut all = self.all();
+        let joins = |reader: &Arc<Reader>| cast.joining.iter().any(|one| Arc::ptr_eq(one, reader));
+        all.retain(|reader| {
             let is_replaced = cast.leaving.contains(&reader.title().generation);
-            if is_replaced || reader.is_asked().is_none() {
-                continue;
-            }
-            if let Err(objection) = reader.prepare(next)
-                && !reader.is_unfit(&objection)
-            {
-                return Err(objection);
-            }
+            !is_replaced && !joins(reader) && reader.is_asked().is_some()
+        });
+        all.extend(cast.joining.iter().cloned());
+        let asked: Vec<Asked<'_>> = all.iter().map(|reader| reader.ask(next)).collect();
+        let answers: Vec<_> = asked.into_iter().map(Asked::answer).collect();
+        let objections = || {
+            all.iter()
+                .zip(&answers)
+                .filter_map(|(reader, answer)| Some((reader, answer.as_ref().err()?)))
+        };
+        // Whether a candidate is fit is asked only of what all others can use.
+        let counts = |reader: &Arc<Reader>| joins(reader) || reader.is_asked() == Some(true);
+        let mut in_order = objections();
+        if let Some((_, objection)) = in_order.find(|(reader, _)| counts(reader)) {
+            return Err(objection.clone());
         }
-        Ok(())
+        let mut in_order = objections();
+        match in_order.find(|(reader, objection)| !reader.is_unfit(objection)) {
+            Some((_, objection)) => Err(objection.clone()),
+            None => Ok(()),
+        }
     }
 
     /// This is shown, again or from now on.

@@ -2,7 +2,7 @@
 //!
 //! See the header of [`frame`](super::frame) for its states, and for who may touch what of it.
 
-use super::{prepared::Prepared, reader::Reader, snapshot::Snapshot};
+use super::{prepared::Prepared, snapshot::Snapshot};
 use crate::gate::{Brief, Stay};
 use parking_lot::Mutex;
 use plugin_api::contract::{Address, Glance};
@@ -14,9 +14,13 @@ use std::{
     },
 };
 
+/// Looks that may be counted on an entry. One that has so many, which a plugin can only have by forgetting them, takes no
+/// more: the next ones have an entry of their own, since a count that began at 0 again would say that nobody looks.
+const MOST: u32 = u32::MAX / 2;
+
 /// One thread's hold on what a reader has prepared.
 pub(super) struct Entry {
-    /// The ids of reader and publisher: entries outlive both.
+    /// The ids of reader (0 where it is none's) and publisher: entries outlive both.
     pub(super) reader: u64,
     pub(super) publisher: u64,
     looks: AtomicU32,
@@ -51,6 +55,17 @@ impl Held {
         (read < held.prepared.addresses().len()).then_some(held)
     }
 
+    /// A snapshot alone, for the length of a stay.
+    pub(super) fn bare(snapshot: &Arc<Snapshot>, stay: Brief) -> Held {
+        let mut held = Held {
+            stay: None,
+            snapshot: Arc::clone(snapshot),
+            prepared: Arc::default(),
+        };
+        stay.keep(&mut held.stay);
+        held
+    }
+
     /// Whether no call of its thread sees it any more. In this order: a call that is over has counted all its looks.
     fn is_free(&self, looks: &AtomicU32) -> bool {
         self.stay.as_ref().is_none_or(Stay::is_over) && looks.load(Ordering::Acquire) == 0
@@ -59,17 +74,27 @@ impl Held {
 
 impl Entry {
     /// An empty one of the calling thread's.
-    pub(super) fn new(reader: &Reader) -> Arc<Entry> {
+    pub(super) fn new(reader: u64, publisher: u64) -> Arc<Entry> {
         Arc::new(Entry {
-            reader: reader.id(),
-            publisher: reader.shown().id(),
+            reader,
+            publisher,
             looks: AtomicU32::new(0),
             addresses: AtomicPtr::new(ptr::null_mut()),
             held: Mutex::new(None),
         })
     }
 
-    /// Counts one more look, or one less. By its thread only.
+    /// Counts one more look, unless there are too many. By its thread only.
+    #[inline(always)]
+    pub(super) fn takes_a_look(&self) -> bool {
+        let takes = self.looks.load(Ordering::Relaxed) < MOST;
+        if takes {
+            self.count(1);
+        }
+        takes
+    }
+
+    /// Counts something like looks, one more or one less. By its thread only.
     #[inline(always)]
     pub(super) fn count(&self, by: i32) {
         let looks = self.looks.load(Ordering::Relaxed).wrapping_add_signed(by);
@@ -95,11 +120,10 @@ impl Entry {
     pub(super) fn share(&self, snapshot: &Arc<Snapshot>, stay: Option<Brief>) -> bool {
         let mut held = self.held.lock();
         match &mut *held {
-            Some(held) if Arc::ptr_eq(&held.snapshot, snapshot) => {
+            Some(held) if Arc::ptr_eq(&held.snapshot, snapshot) && self.takes_a_look() => {
                 if let Some(brief) = stay {
                     brief.keep(&mut held.stay);
                 }
-                self.count(1);
                 true
             }
             _ => false,

@@ -2,13 +2,18 @@
 //!
 //! A call sees one snapshot from start to end, and so do the calls that it makes to other plugins. Nothing is done for
 //! that when a call begins: the first look in it, or the first call that it makes, opens a *frame* on its thread, which holds
-//! as long as that call is inside its gate. A look in a valid frame is a few loads of this thread's own memory.
+//! as long as that call is inside its gate. A look in a valid frame is a few loads of this thread's own memory, also where
+//! the plugins that the call goes through look in turns.
 //!
 //! # Terms and states
-//! - *frame*: a span, and the entry that was looked at last. None; of a call (its [`Brief`] says whether it lasts);
-//!   *standing*, where a pending call is polled or something else is run for it: then it lasts until it is taken away.
+//! - *frame*: a span, and the entries that were looked at, each in the *place* of its reader; readers whose numbers are so
+//!   far apart that they have one place turn each other out of it, and find their entries on the shelf again. None; of a
+//!   call (its [`Brief`] says whether it lasts); *standing*, where a pending call is polled or something else is run for
+//!   it: then it lasts until it is taken away.
 //! - *entry*: one thread's hold on what one reader has prepared of one snapshot. *Held* by a stay, by looks, or by both;
 //!   *free* when the stay is over and nobody looks; *empty* when what it held was taken out.
+//!   One that is no reader's, in the list of what is shown, holds the snapshot alone: of a call that was to hand on what it sees
+//!   before it looked.
 //! - *look*: a plugin's [`Glance`] that has not been given back. It is counted on its entry, by its thread alone.
 //! - *outside*: a look that is no call's: in a job, in `new`, on a raw thread. It opens no frame, and sees what is shown now.
 //!
@@ -26,7 +31,8 @@
 //!    frame, the session counts as a look. Outside, the look is counted under the entry's lock. A look that is kept
 //!    longer is seen in `looks`, which it leaves with release.
 //! 3. *A frame's pointers.* `FRAME` leads to entries on this thread's shelf, which are not taken off it while it does, and to a
-//!    pin that the shelf's `stay` keeps; what is put aside for a standing frame keeps both. The shelf's end unsets it.
+//!    pin that the shelf's `stay` keeps. For what is put aside for a standing frame, on the same shelf, both hold too. The
+//!    shelf's end unsets it.
 //! 4. *A reader's windows* lie in the reader, which the services hold that the lens was given by.
 //!
 //! # Races considered
@@ -80,6 +86,9 @@ impl Window {
     }
 }
 
+/// Entries that a frame can lead to: more than most calls go through plugins that look.
+const PLACES: usize = 8;
+
 /// How long what a thread sees stays the same.
 #[derive(Debug, Clone, Copy)]
 enum Span {
@@ -91,34 +100,54 @@ enum Span {
     Standing,
 }
 
-#[derive(Clone, Copy)]
 struct Frame {
-    span: Span,
+    span: Cell<Span>,
     /// On this thread's shelf; null before the first look.
-    entry: *const Entry,
+    places: [Cell<*const Entry>; PLACES],
 }
 
 impl Frame {
-    const NONE: Frame = Frame {
-        span: Span::None,
-        entry: ptr::null(),
-    };
+    const fn of(span: Span) -> Frame {
+        Frame {
+            span: Cell::new(span),
+            places: [const { Cell::new(ptr::null()) }; PLACES],
+        }
+    }
 
     #[inline(always)]
     fn lasts(&self) -> bool {
-        match self.span {
+        match self.span.get() {
             Span::None => false,
-            // SAFETY: It is this thread's, and its pin is kept by a stay on the shelf, or in the session that the frame was put
-            // aside for (protocol 3).
+            // SAFETY: It is this thread's, and its pin is kept by a stay on the shelf (protocol 3).
             Span::Call(brief) => unsafe { brief.lasts() },
             Span::Standing => true,
         }
     }
 
+    /// Where the entry of this reader is, if there is one.
     #[inline(always)]
-    fn entry(&self) -> Option<&Entry> {
+    fn place(&self, reader: u64) -> &Cell<*const Entry> {
+        &self.places[reader as usize % PLACES]
+    }
+
+    #[inline(always)]
+    fn entry(&self, reader: u64) -> Option<&Entry> {
         // SAFETY: Null, or on this thread's shelf (protocol 3).
-        unsafe { self.entry.as_ref() }
+        let entry = unsafe { self.place(reader).get().as_ref() }?;
+        (entry.reader == reader).then_some(entry)
+    }
+
+    /// Whether it leads to this entry.
+    fn has(&self, entry: &Arc<Entry>) -> bool {
+        ptr::eq(self.place(entry.reader).get(), Arc::as_ptr(entry))
+    }
+
+    /// Puts the other one in its place.
+    fn swap(&self, other: &Frame) {
+        self.span.swap(&other.span);
+        for (place, other) in self.places.iter().zip(&other.places) {
+            place.swap(other);
+        }
     }
 }
 
@@ -130,29 +159,39 @@ struct Own {
     entries: Vec<Arc<Entry>>,
     /// That of the frame.
     stay: Option<Stay>,
-    /// What the frame sees, where that is settled before the first look.
+    /// What the frame sees, where no entry of its says so.
     seen: Option<Seen>,
-    /// The entries that standing frames hold, from the outside in.
-    sessions: Vec<Vec<Arc<Entry>>>,
+    /// From the outside in.
+    standing: Vec<Standing>,
+}
+
+/// A standing frame.
+struct Standing {
+    /// The entries that it holds.
+    held: Vec<Arc<Entry>>,
+    /// What was put aside for it.
+    aside: Frame,
+    stay: Option<Stay>,
+    seen: Option<Seen>,
 }
 
 struct Shelf(RefCell<Own>);
 
 thread_local! {
-    static FRAME: Cell<Frame> = const { Cell::new(Frame::NONE) };
+    static FRAME: Frame = const { Frame::of(Span::None) };
     static SHELF: Shelf = const {
         Shelf(RefCell::new(Own {
             entries: Vec::new(),
             stay: None,
             seen: None,
-            sessions: Vec::new(),
+            standing: Vec::new(),
         }))
     };
 }
 
 impl Drop for Shelf {
     fn drop(&mut self) {
-        FRAME.set(Frame::NONE);
+        FRAME.with(|frame| frame.swap(&Frame::of(Span::None)));
     }
 }
 
@@ -162,45 +201,95 @@ fn with_shelf<R>(work: impl FnOnce(&mut Own) -> R) -> Option<R> {
 }
 
 impl Own {
-    /// What a frame that lasts sees, once that is settled.
-    fn seen(&self, frame: Frame) -> Option<Seen> {
+    /// What the frame sees, if it lasts and that is settled.
+    fn seen(&self) -> Option<Seen> {
         if self.seen.is_some() {
             return self.seen.clone();
         }
-        let entry = frame.entry()?;
-        Some((entry.publisher, entry.snapshot()?))
+        FRAME.with(|frame| {
+            let mut entries = self.entries.iter().filter(|entry| frame.has(entry));
+            entries.find_map(|entry| Some((entry.publisher, entry.snapshot()?)))
+        })
     }
 
     /// Opens a frame of this call.
-    fn open(&mut self, call: Brief, entry: *const Entry) {
+    fn open(&mut self, call: Brief) {
+        let frame = Frame::of(Span::Call(call));
         call.keep(&mut self.stay);
+        FRAME.with(|present| present.swap(&frame));
         self.seen = None;
-        let span = Span::Call(call);
-        FRAME.set(Frame { span, entry });
+    }
+
+    /// Settles that what has this span sees this.
+    fn settle(&mut self, span: Span, publisher: u64, snapshot: &Arc<Snapshot>) {
+        match span {
+            Span::None => return,
+            Span::Call(call) if !self.stay.as_ref().is_some_and(|stay| stay.is(call)) => {
+                self.open(call);
+            }
+            Span::Call(_) | Span::Standing => {}
+        }
+        self.seen
+            .get_or_insert_with(|| (publisher, Arc::clone(snapshot)));
     }
 
     /// Has the frame lead to this entry, on which a look is counted.
     fn turn_to(&mut self, span: Span, entry: &Arc<Entry>, snapshot: &Arc<Snapshot>) {
-        let place = Arc::as_ptr(entry);
         match span {
-            Span::None => {}
-            Span::Call(call) if self.stay.as_ref().is_some_and(|stay| stay.is(call)) => {
-                FRAME.set(Frame { span, entry: place });
+            Span::None => return,
+            Span::Call(call) => {
+                if !self.stay.as_ref().is_some_and(|stay| stay.is(call)) {
+                    self.open(call);
+                }
+                // The entry has it, and can be asked for it back when the call has ended.
+                self.seen = None;
             }
-            Span::Call(call) => self.open(call, place),
             Span::Standing => {
-                if let Some(session) = self.sessions.last_mut()
-                    && !session.iter().any(|held| Arc::ptr_eq(held, entry))
+                self.settle(span, entry.publisher, snapshot);
+                if let Some(standing) = self.standing.last_mut()
+                    && !standing.held.iter().any(|held| Arc::ptr_eq(held, entry))
                 {
                     entry.count(1);
-                    session.push(Arc::clone(entry));
+                    standing.held.push(Arc::clone(entry));
                 }
-                let publisher = entry.publisher;
-                self.seen
-                    .get_or_insert_with(|| (publisher, Arc::clone(snapshot)));
-                FRAME.set(Frame { span, entry: place });
             }
         }
+        FRAME.with(|frame| frame.place(entry.reader).set(Arc::as_ptr(entry)));
+    }
+
+    /// Settles that what has this span sees what is shown. Not by `seen` where it is a call's, since nobody else can take it
+    /// out of there when that has ended.
+    fn see(&mut self, span: Span, shown: &Shown) {
+        let snapshot = shown.load_full();
+        let Span::Call(call) = span else {
+            return self.settle(span, shown.id(), &snapshot);
+        };
+        let is_its = |entry: &&Arc<Entry>| entry.reader == 0 && entry.publisher == shown.id();
+        let entry = match self.entries.iter().find(is_its) {
+            Some(entry) => Arc::clone(entry),
+            None => {
+                let entry = Entry::new(0, shown.id());
+                shown.list(&entry);
+                self.shelve(&entry);
+                entry
+            }
+        };
+        // With no call further out that could hold it, it is free.
+        if let Ok(_old) = entry.put(Held::bare(&snapshot, call)) {
+            entry.count(-1);
+            self.turn_to(span, &entry, &snapshot);
+        }
+    }
+
+    /// Takes this entry on, and those of readers that have ended off: they hold nothing, but a frame may lead to them.
+    fn shelve(&mut self, new: &Arc<Entry>) {
+        let standing = &self.standing;
+        self.entries.retain(|entry| {
+            Arc::strong_count(entry) > 1
+                || FRAME.with(|frame| frame.has(entry))
+                || standing.iter().any(|standing| standing.aside.has(entry))
+        });
+        self.entries.push(Arc::clone(new));
     }
 }
 
@@ -208,24 +297,23 @@ impl Own {
 extern "C" fn look(of: *const ()) -> Glance {
     // SAFETY: It is the address of a window, from `Window::lens`, and the services hold its reader (protocol 4).
     let window = unsafe { &*of.cast::<Window>() };
-    let frame = FRAME.get();
-    if let Some(entry) = frame.entry()
-        && entry.reader == window.id
-        && frame.lasts()
-    {
-        entry.count(1);
-        return entry.glance(window.read);
+    let glance = FRAME.with(|frame| {
+        let entry = frame.entry(window.id)?;
+        (frame.lasts() && entry.takes_a_look()).then(|| entry.glance(window.read))
+    });
+    if let Some(glance) = glance {
+        return glance;
     }
     // SAFETY: The window lies in the reader.
     let reader = unsafe { &*window.of };
-    look_anew(reader, window.read, frame)
+    look_anew(reader, window.read)
 }
 
-/// A look where the frame leads elsewhere, or there is none.
+/// A look where the frame does not lead to the reader's entry, or there is none.
 #[cold]
 #[inline(never)]
-fn look_anew(reader: &Reader, read: usize, frame: Frame) -> Glance {
-    let (span, seen) = span_of(reader, frame);
+fn look_anew(reader: &Reader, read: usize) -> Glance {
+    let (span, seen) = span_of(reader);
     let shown = reader.shown();
     let now;
     let snapshot = match &seen {
@@ -250,7 +338,8 @@ fn look_anew(reader: &Reader, read: usize, frame: Frame) -> Glance {
     if let Some(Some(glance)) = shared {
         return glance;
     }
-    // The shelf is free meanwhile: this may run the author's code.
+    // The shelf is free meanwhile: this may run the author's code, and whatever that looks at is to be of this snapshot.
+    with_shelf(|own| own.settle(span, shown.id(), snapshot));
     let Some(new) = Held::new(reader.at(snapshot), snapshot, stay, read) else {
         return Glance::NOTHING;
     };
@@ -263,18 +352,23 @@ fn look_anew(reader: &Reader, read: usize, frame: Frame) -> Glance {
 }
 
 /// For how long a look of this reader holds, and what it sees, if that is settled.
-fn span_of(reader: &Reader, frame: Frame) -> (Span, Option<Seen>) {
-    if frame.lasts() {
-        let seen = with_shelf(|own| own.seen(frame)).flatten();
+fn span_of(reader: &Reader) -> (Span, Option<Seen>) {
+    if let Some(span) = lasting() {
+        let seen = with_shelf(|own| own.seen()).flatten();
         return match seen {
             Some((publisher, _)) if publisher != reader.shown().id() => (Span::None, None),
-            seen => (frame.span, seen),
+            seen => (span, seen),
         };
     }
     match with_shelf(|_| reader.gate_id().stay()).flatten() {
         Some(call) => (Span::Call(call), None),
         None => (Span::None, None),
     }
+}
+
+/// The span of this thread's frame, if that lasts.
+fn lasting() -> Option<Span> {
+    FRAME.with(|frame| frame.lasts().then(|| frame.span.get()))
 }
 
 /// Finds an entry of this thread's for what is to be held, and puts it there; gives what was there.
@@ -297,30 +391,22 @@ fn put(reader: &Reader, new: Held) -> (Arc<Entry>, Option<Held>) {
     if let Some(Some(found)) = found {
         return found;
     }
-    let entry = Entry::new(reader);
+    let entry = Entry::new(reader.id(), reader.shown().id());
     reader.list(&entry);
     let old = match new {
         Some(new) => entry.put(new).unwrap_or_else(Some),
         None => None,
     };
-    with_shelf(|own| {
-        // Those of readers that have ended hold nothing; the frame leads to one of them perhaps.
-        let frame = FRAME.get();
-        own.entries.retain(|entry| {
-            ptr::eq(Arc::as_ptr(entry), frame.entry) || Arc::strong_count(entry) > 1
-        });
-        own.entries.push(Arc::clone(&entry));
-    });
+    with_shelf(|own| own.shelve(&entry));
     (entry, old)
 }
 
 /// The plugin behind this gate is about to call another on this thread: what that sees is what this call sees.
 pub(crate) fn open(gate_id: GateId) {
-    let frame = FRAME.get();
-    if !frame.lasts()
+    if lasting().is_none()
         && let Some(call) = gate_id.stay()
     {
-        with_shelf(|own| own.open(call, ptr::null()));
+        with_shelf(|own| own.open(call));
     }
 }
 
@@ -331,15 +417,14 @@ pub(crate) struct Scope(Option<Seen>);
 impl Scope {
     /// What the calling thread's call sees, settled now; what is shown, where there is none.
     pub(crate) fn current(shown: &Shown) -> Scope {
-        let frame = FRAME.get();
-        if !frame.lasts() {
+        let Some(span) = lasting() else {
             return Scope::present(shown);
-        }
+        };
         let seen = with_shelf(|own| {
-            if own.seen(frame).is_none() {
-                own.seen = Some((shown.id(), shown.load_full()));
+            if own.seen().is_none() {
+                own.see(span, shown);
             }
-            own.seen(frame)
+            own.seen()
         });
         match seen.flatten() {
             Some((publisher, snapshot)) if publisher == shown.id() => {
@@ -356,59 +441,49 @@ impl Scope {
 
     /// What the calling thread runs sees this, until the result is dropped.
     pub(crate) fn begin(&self) -> Session {
-        let before = FRAME.get();
-        let aside = with_shelf(|own| {
-            own.sessions.push(Vec::new());
-            let seen = std::mem::replace(&mut own.seen, self.0.clone());
-            let is_its = |entry: &&Arc<Entry>| ptr::eq(Arc::as_ptr(entry), before.entry);
-            let entry = own.entries.iter().find(is_its).cloned();
-            FRAME.set(Frame {
-                span: Span::Standing,
-                entry: ptr::null(),
-            });
-            Aside {
-                frame: before,
-                _entry: entry,
+        let begun = with_shelf(|own| {
+            let frame = Frame::of(Span::Standing);
+            FRAME.with(|present| present.swap(&frame));
+            own.standing.push(Standing {
+                held: Vec::new(),
+                aside: frame,
                 stay: own.stay.take(),
-                seen,
-            }
+                seen: std::mem::replace(&mut own.seen, self.0.clone()),
+            });
         });
         Session {
-            aside,
+            has_begun: begun.is_some(),
             _on_this_thread: PhantomData,
         }
     }
 }
 
-/// What was put aside for a standing frame.
-struct Aside {
-    frame: Frame,
-    /// That of the frame, which so stays on the shelf.
-    _entry: Option<Arc<Entry>>,
-    stay: Option<Stay>,
-    seen: Option<Seen>,
-}
-
 /// A thread runs something for a pending call.
 pub(crate) struct Session {
-    aside: Option<Aside>,
+    /// Not on a thread past its thread-locals.
+    has_begun: bool,
     _on_this_thread: PhantomData<*const ()>,
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let Some(aside) = self.aside.take() else {
+        if !self.has_begun {
             return;
-        };
+        }
         let left = with_shelf(|own| {
-            FRAME.set(aside.frame);
-            own.stay = aside.stay;
-            let seen = std::mem::replace(&mut own.seen, aside.seen);
-            let held = own.sessions.pop().unwrap_or_default();
+            let standing = own.standing.pop()?;
+            let Standing {
+                held,
+                aside,
+                stay,
+                seen,
+            } = standing;
+            FRAME.with(|present| present.swap(&aside));
+            own.stay = stay;
             for entry in &held {
                 entry.count(-1);
             }
-            (seen, held)
+            Some((std::mem::replace(&mut own.seen, seen), held))
         });
         drop(left);
     }

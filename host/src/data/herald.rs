@@ -3,17 +3,18 @@
 //! That is outside of the path of calls, and after the publishing: what a plugin makes of it refuses nothing. It is called
 //! like anybody calls it, through its gate, on a thread of the host's. Of each plugin and dataset at most one such call
 //! runs, and one more waits; so however fast a dataset changes, the last revision is told, and some before it perhaps not.
+//! A call that hangs holds up nobody else: not its plugin's next generation either, which is told beside it.
 //!
 //! A revision is *applied* when all who read the dataset have been told since it was published, and those who have no such
 //! method at once; with the failures of those who failed.
 //!
 //! # States
 //! Of a plugin and a dataset: *nothing*; *queued*: it will find the newest revision; *running*; *running, and to run
-//! again*.
+//! again*. What runs for a generation that was replaced since is left to itself, and begins anew for its successor.
 
 use super::{
     dataset::{Applied, Dataset},
-    reader::Reader,
+    reader::{Reader, Title},
 };
 use crate::{
     announce::{Announcer, now_millis},
@@ -56,11 +57,20 @@ type Pair = (Arc<str>, usize);
 struct Book {
     runs: BTreeMap<Pair, Run>,
     due: BTreeMap<usize, Due>,
+    last_errand: u64,
 }
 
 /// What is under way for a pair.
+struct Run {
+    /// The number of the errand that it is.
+    errand: u64,
+    /// That which served when it was asked for.
+    generation: u64,
+    progress: Progress,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Run {
+enum Progress {
     Queued,
     Running,
     RunningAndAgain,
@@ -71,6 +81,38 @@ struct Due {
     revision: u64,
     waits: BTreeSet<Arc<str>>,
     failures: Vec<String>,
+}
+
+impl Book {
+    /// This generation is to be told. Gives the number of a new errand for it, unless one is under way.
+    fn ask(&mut self, pair: &Pair, generation: u64) -> Option<u64> {
+        if let Some(run) = self.runs.get_mut(pair) {
+            match run.progress {
+                Progress::Queued => {
+                    run.generation = generation;
+                    return None;
+                }
+                Progress::Running | Progress::RunningAndAgain if run.generation == generation => {
+                    run.progress = Progress::RunningAndAgain;
+                    return None;
+                }
+                Progress::Running | Progress::RunningAndAgain => {}
+            }
+        }
+        self.last_errand += 1;
+        let run = Run {
+            errand: self.last_errand,
+            generation,
+            progress: Progress::Queued,
+        };
+        self.runs.insert(pair.clone(), run);
+        Some(self.last_errand)
+    }
+
+    /// What is under way by this errand.
+    fn run(&mut self, pair: &Pair, errand: u64) -> Option<&mut Run> {
+        self.runs.get_mut(pair).filter(|run| run.errand == errand)
+    }
 }
 
 impl Herald {
@@ -102,57 +144,60 @@ impl Herald {
         if readers.is_empty() {
             return;
         }
-        let told = readers.iter().filter(|reader| reader.title().is_told);
-        let waits: BTreeSet<Arc<str>> = told
-            .map(|reader| Arc::clone(&reader.title().plugin))
-            .collect();
+        let titles = readers.iter().map(|reader| reader.title());
+        let told: Vec<&Title> = titles.filter(|title| title.is_told).collect();
         let due = Due {
             revision,
-            waits: waits.clone(),
+            waits: told.iter().map(|title| Arc::clone(&title.plugin)).collect(),
             failures: Vec::new(),
         };
-        let mut queued = Vec::new();
+        let mut errands = Vec::new();
         {
             let mut book = self.book.lock();
             book.due.insert(place, due);
-            for plugin in waits {
-                let pair = (plugin, place);
-                match book.runs.get_mut(&pair) {
-                    Some(run @ Run::Running) => *run = Run::RunningAndAgain,
-                    Some(Run::Queued | Run::RunningAndAgain) => {}
-                    None => {
-                        book.runs.insert(pair.clone(), Run::Queued);
-                        queued.push(pair);
-                    }
-                }
+            for title in told {
+                let pair = (Arc::clone(&title.plugin), place);
+                let errand = book.ask(&pair, title.generation);
+                errands.extend(errand.map(|number| (pair, number)));
             }
         }
-        for pair in queued {
-            self.queue(pair);
+        for (pair, number) in errands {
+            self.queue(pair, number);
         }
         self.see_applied(place);
     }
 
-    fn queue(self: &Arc<Self>, pair: Pair) {
+    fn queue(self: &Arc<Self>, pair: Pair, number: u64) {
+        let plugin = Arc::clone(&pair.0);
         let errand = Errand {
             herald: Arc::clone(self),
-            pair: Some(pair.clone()),
+            pair,
+            number,
+            is_open: true,
         };
         match self.messenger() {
-            Some(messenger) => messenger.run(&pair.0, Box::new(move || errand.run())),
+            Some(messenger) => messenger.run(&plugin, Box::new(move || errand.run())),
             None => drop(errand),
         }
     }
 
     /// The newest revision of the pair's dataset is to be told now.
-    fn begin(&self, pair: &Pair) -> Option<u64> {
+    fn begin(&self, pair: &Pair, errand: u64) -> Option<u64> {
         let mut book = self.book.lock();
-        book.runs.insert(pair.clone(), Run::Running);
+        if let Some(run) = book.run(pair, errand) {
+            run.progress = Progress::Running;
+        }
         book.due.get(&pair.1).map(|due| due.revision)
     }
 
     /// This revision was told. Says whether a newer one is to be.
-    fn ended(&self, pair: &Pair, told: Option<u64>, outcome: Result<(), String>) -> bool {
+    fn ended(
+        &self,
+        pair: &Pair,
+        errand: u64,
+        told: Option<u64>,
+        outcome: Result<(), String>,
+    ) -> bool {
         let mut book = self.book.lock();
         if let Some(due) = book.due.get_mut(&pair.1)
             && Some(due.revision) == told
@@ -164,12 +209,16 @@ impl Herald {
                     .map(|reason| format!("plugin \"{}\": {reason}", pair.0)),
             );
         }
-        match book.runs.remove(pair) {
-            Some(Run::RunningAndAgain) => {
-                book.runs.insert(pair.clone(), Run::Queued);
+        match book.run(pair, errand) {
+            Some(run) if run.progress == Progress::RunningAndAgain => {
+                run.progress = Progress::Queued;
                 true
             }
-            _ => false,
+            Some(_) => {
+                book.runs.remove(pair);
+                false
+            }
+            None => false,
         }
     }
 
@@ -199,40 +248,52 @@ impl Herald {
     }
 }
 
-/// Tells one plugin of one dataset. Dropping it counts as having told in vain.
+/// Tells one plugin of one dataset. Dropping it before it has ended counts as having told in vain.
 struct Errand {
     herald: Arc<Herald>,
-    pair: Option<Pair>,
+    pair: Pair,
+    number: u64,
+    is_open: bool,
 }
 
 impl Errand {
     fn run(mut self) {
-        let Some(pair) = self.pair.take() else { return };
-        let revision = self.herald.begin(&pair);
-        let dataset = self.herald.datasets.get(pair.1);
+        let revision = self.herald.begin(&self.pair, self.number);
+        let dataset = self.herald.datasets.get(self.pair.1);
         let messenger = self.herald.messenger();
         let outcome = match (messenger, dataset) {
-            (Some(messenger), Some(dataset)) => messenger.tell(&pair.0, &dataset.name),
+            (Some(messenger), Some(dataset)) => messenger.tell(&self.pair.0, &dataset.name),
             _ => Ok(()),
         };
-        self.end(pair, revision, outcome);
+        self.end(revision, outcome);
     }
 
-    fn end(&self, pair: Pair, revision: Option<u64>, outcome: Result<(), String>) {
-        let again = self.herald.ended(&pair, revision, outcome);
-        self.herald.see_applied(pair.1);
+    fn end(&mut self, revision: Option<u64>, outcome: Result<(), String>) {
+        self.is_open = false;
+        let Errand {
+            herald,
+            pair,
+            number,
+            ..
+        } = self;
+        let again = herald.ended(pair, *number, revision, outcome);
+        herald.see_applied(pair.1);
         if again {
-            self.herald.queue(pair);
+            herald.queue(pair.clone(), *number);
         }
     }
 }
 
 impl Drop for Errand {
     fn drop(&mut self) {
-        if let Some(pair) = self.pair.take() {
-            let revision = self.herald.begin(&pair);
-            let reason = "it was not told: too many calls wait".to_owned();
-            self.end(pair, revision, Err(reason));
+        if self.is_open {
+            let revision = self.herald.begin(&self.pair, self.number);
+            let reason = if std::thread::panicking() {
+                "telling it panicked"
+            } else {
+                "it was not told: too many calls wait"
+            };
+            self.end(revision, Err(reason.to_owned()));
         }
     }
 }

@@ -134,7 +134,7 @@ impl Ledger {
     /// # Errors
     /// It cannot be read.
     pub(crate) fn before(&self, dataset: &str, number: u64) -> Result<Option<u64>> {
-        let read = self.0.begin_read().context("reading the ledger")?;
+        let read = self.0.read("reading the ledger of datasets")?;
         let records = read.open_table(RECORDS)?;
         let older = records.range((dataset, 0)..(dataset, number))?.next_back();
         Ok(older.transpose()?.map(|(key, _)| key.value().1))

@@ -369,16 +369,11 @@ impl Publisher {
             changes.push((candidate.place, dataset, memory, revision));
         }
         let next = self.next(&changes);
-        if let Some(next) = &next
-            && let Err(objection) = self.audience.prepare(next, cast)
-        {
-            return self.refused_by_a_reader(turn, &changes, objection).map(Err);
-        }
         let to_be_shown = next.clone().unwrap_or_else(|| self.snapshot());
-        for reader in &cast.joining {
-            if let Err(objection) = reader.prepare(&to_be_shown) {
-                return self.refused_by_a_reader(turn, &changes, objection).map(Err);
-            }
+        if let Err(objection) = self.audience.prepare(&to_be_shown, cast) {
+            // Nobody keeps what was prepared for it.
+            drop((next, to_be_shown));
+            return self.refused_by_a_reader(turn, &changes, objection).map(Err);
         }
         let mut entries: Vec<Entry<'_>> = changes
             .iter_mut()

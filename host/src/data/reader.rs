@@ -16,8 +16,11 @@
 //! 2. Every entry that holds something of this reader's is listed.
 //! 3. After [`Reader::end`] nothing that the library has made is left here, and nothing is parsed any more.
 
+mod asked;
+
+pub(super) use asked::Asked;
+
 use super::{
-    content::parse,
     dataset::ReaderStatus,
     entry::{Entry, Held},
     format::Mistake,
@@ -25,16 +28,13 @@ use super::{
     prepared::{Kept, Prepared, Value},
     snapshot::{Shown, Snapshot, next_id},
 };
-use crate::{
-    data::Revision,
-    foreign::parsed::Parse,
-    gate::GateId,
-    hand::{CallsOut, Hand},
-};
+use crate::{data::Revision, foreign::parsed::Parse, gate::GateId, hand::Hand};
 use arc_swap::ArcSwap;
+use asked::parse_all;
 use parking_lot::Mutex;
 use plugin_api::contract::Lens;
 use std::{
+    iter,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -93,6 +93,8 @@ pub(crate) struct Reader {
     shown: Arc<Shown>,
     standing: Mutex<Standing>,
     parser: Mutex<Option<Arc<dyn Parse>>>,
+    /// Held, and for a short time only, by whoever keeps something of what was parsed, settles or ends: after the end,
+    /// nobody keeps anything.
     hand: Mutex<Option<Hand>>,
     /// What the hand is parsing.
     parsing: Arc<Mutex<Option<Arc<str>>>>,
@@ -110,11 +112,12 @@ pub(crate) struct Garbage {
     kept: Vec<Kept>,
 }
 
-/// One value that is to be parsed: for which read, of what.
-struct Task {
-    read: u32,
-    of: ReadOf,
-    revision: Arc<Revision>,
+/// One value of what is to be prepared.
+enum Piece {
+    /// Some other snapshot has it.
+    There(Arc<Value>),
+    /// It is to be parsed: for which read, of what.
+    ToParse(u32, ReadOf, Arc<Revision>),
 }
 
 impl Reader {
@@ -242,30 +245,12 @@ impl Reader {
         *self.standing.lock() = Standing::Leaving;
     }
 
-    /// Prepares for a snapshot, which is shown or proposed to be.
-    ///
-    /// # Errors
-    /// The first dataset that it cannot use: missing, or its content does not fit, or parsing has not returned in time.
-    pub(crate) fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<(), Objection> {
-        if self.find(snapshot).is_some() {
-            return Ok(());
-        }
-        let tasks = self.tasks(snapshot)?;
-        let parsed = if tasks.is_empty() {
-            Vec::new()
-        } else {
-            self.parse_by_hand(tasks)?
-        };
-        self.keep(snapshot, parsed);
-        Ok(())
-    }
-
     /// Prepares for a snapshot, and has it as the latest.
     ///
     /// # Errors
-    /// As those of [`Reader::prepare`].
+    /// As those of [`Asked::answer`].
     pub(crate) fn try_on(&self, snapshot: &Arc<Snapshot>) -> Result<(), Objection> {
-        self.prepare(snapshot)?;
+        self.ask(snapshot).answer()?;
         self.settle(snapshot);
         Ok(())
     }
@@ -275,15 +260,8 @@ impl Reader {
         if let Some(found) = self.find(snapshot) {
             return found;
         }
-        let parsed = self.tasks(snapshot).and_then(|tasks| {
-            let parser = self.parser.lock().clone();
-            tasks
-                .into_iter()
-                .map(|task| self.parse(parser.as_deref(), &task))
-                .collect()
-        });
-        match parsed {
-            Ok(parsed) => self.keep(snapshot, parsed),
+        match self.parse_here(snapshot) {
+            Ok(prepared) => self.keep(snapshot, prepared),
             Err(objection) => {
                 let nearest = self.nearest(snapshot.number);
                 tracing::warn!(
@@ -294,11 +272,18 @@ impl Reader {
                     nearest.number,
                     objection.mistake
                 );
-                let kept = Kept::new(snapshot, Arc::clone(&nearest.prepared));
-                self.older.lock().push(kept);
-                nearest.prepared
+                self.keep(snapshot, nearest.prepared)
             }
         }
+    }
+
+    /// Parses on this thread.
+    fn parse_here(&self, snapshot: &Snapshot) -> Result<Arc<Prepared>, Objection> {
+        let pieces = self.pieces(snapshot)?;
+        let parser = self.parser.lock().clone();
+        let place = self.reads.first().map_or(0, |of| of.place);
+        let parser = parser.ok_or_else(|| self.objects(place, leaving()))?;
+        parse_all(&*parser, pieces, |_| {}).map_err(|(place, mistake)| self.objects(place, mistake))
     }
 
     fn find(&self, snapshot: &Arc<Snapshot>) -> Option<Arc<Prepared>> {
@@ -307,8 +292,15 @@ impl Reader {
             return Some(Arc::clone(&latest.prepared));
         }
         let older = self.older.lock();
-        let found = older.iter().find(|kept| kept.is_for(snapshot))?;
-        Some(Arc::clone(&found.prepared))
+        self.find_in(&older, |kept| {
+            kept.is_for(snapshot).then(|| Arc::clone(&kept.prepared))
+        })
+    }
+
+    /// What the first has that has it, of all that is kept. `older` is locked, so that nothing changes places meanwhile.
+    fn find_in<R>(&self, older: &[Kept], has: impl FnMut(&Kept) -> Option<R>) -> Option<R> {
+        let latest = self.latest.load();
+        iter::once(&**latest).chain(older).find_map(has)
     }
 
     fn nearest(&self, number: u64) -> Kept {
@@ -321,136 +313,48 @@ impl Reader {
             .map_or_else(Kept::nothing, Kept::clone)
     }
 
-    /// What is to be parsed for a snapshot: what no other has.
-    fn tasks(&self, snapshot: &Snapshot) -> Result<Vec<Task>, Objection> {
-        let mut tasks = Vec::new();
-        for (number, of) in (0..).zip(&self.reads) {
+    /// The values of a snapshot, one for each read: those that another has, and those that are to be parsed.
+    fn pieces(&self, snapshot: &Snapshot) -> Result<Vec<Piece>, Objection> {
+        let older = self.older.lock();
+        let piece = |(number, of): (u32, &ReadOf)| {
             let revision = snapshot.at(of.place).ok_or_else(|| Objection {
                 place: of.place,
                 mistake: Mistake::of_all("it has no revision yet"),
             })?;
-            if self
-                .shared(number as usize, revision.record.number)
-                .is_none()
-            {
-                tasks.push(Task {
-                    read: number,
-                    of: of.clone(),
-                    revision: Arc::clone(revision),
-                });
-            }
-        }
-        Ok(tasks)
-    }
-
-    /// The value of this revision that some snapshot has.
-    fn shared(&self, read: usize, revision: u64) -> Option<Arc<Value>> {
-        let of = |kept: &Kept| {
-            let value = kept.prepared.value(read)?;
-            (value.revision == revision).then(|| Arc::clone(value))
+            let there = self.find_in(&older, |kept| {
+                let value = kept.prepared.value(number as usize)?;
+                (value.revision == revision.record.number).then(|| Arc::clone(value))
+            });
+            Ok(match there {
+                Some(value) => Piece::There(value),
+                None => Piece::ToParse(number, of.clone(), Arc::clone(revision)),
+            })
         };
-        if let Some(value) = of(&self.latest.load()) {
-            return Some(value);
-        }
-        self.older.lock().iter().find_map(of)
+        (0..).zip(&self.reads).map(piece).collect()
     }
 
-    /// Keeps what was parsed for a snapshot, with what it shares with others.
-    fn keep(&self, snapshot: &Arc<Snapshot>, parsed: Vec<(usize, Arc<Value>)>) -> Arc<Prepared> {
-        let mut values = Vec::new();
-        for (number, of) in self.reads.iter().enumerate() {
-            let new = parsed.iter().find(|(read, _)| *read == number);
-            let revision = snapshot
-                .at(of.place)
-                .map_or(0, |revision| revision.record.number);
-            let value = new.map(|(_, value)| Arc::clone(value));
-            values.extend(value.or_else(|| self.shared(number, revision)));
-        }
-        let prepared = Arc::new(Prepared::new(values));
+    /// Keeps what is prepared for a snapshot, unless another thread came first; gives what is seen there.
+    fn keep(&self, snapshot: &Arc<Snapshot>, prepared: Arc<Prepared>) -> Arc<Prepared> {
         let kept = Kept::new(snapshot, Arc::clone(&prepared));
-        self.older.lock().push(kept);
-        prepared
-    }
-
-    fn parse_by_hand(&self, tasks: Vec<Task>) -> Result<Vec<(usize, Arc<Value>)>, Objection> {
-        let first = tasks.first().map(|task| task.of.clone());
-        let objection = |mistake| Objection {
-            place: first.as_ref().map_or(0, |of| of.place),
-            mistake: self.says(mistake),
-        };
-        let unreturned = |dataset: &str| {
-            Mistake::of_all(format!(
-                "its parsing of an earlier revision of data \"{dataset}\" has not returned"
-            ))
-        };
-        if let Some(dataset) = &*self.parsing.lock() {
-            return Err(objection(unreturned(dataset)));
-        }
-        let mut place = self.hand.lock();
-        let hand = match place.take() {
-            Some(hand) => hand,
-            None => Hand::new(&self.title.plugin).map_err(|error| {
-                objection(Mistake::of_all(format!("no thread to parse it: {error}")))
-            })?,
-        };
-        let Some(parser) = self.parser.lock().clone() else {
-            return Err(objection(Mistake::of_all("it is on its way out")));
-        };
-        let parsing = Arc::clone(&self.parsing);
-        let garbage = Arc::clone(&self.garbage);
-        let work = move || {
-            let parsed: Result<Vec<_>, _> = tasks
-                .iter()
-                .map(|task| {
-                    *parsing.lock() = Some(Arc::clone(&task.of.dataset));
-                    let parsed = parse(&*parser, task.read, &task.revision);
-                    *parsing.lock() = None;
-                    let revision = task.revision.record.number;
-                    parsed
-                        .map(|parsed| (task.read as usize, Value::new(revision, parsed)))
-                        .map_err(|mistake| (task.of.place, mistake))
-                })
-                .collect();
-            drop(std::mem::take(&mut *garbage.lock()));
-            // The use of the library that it is ends before the answer is known.
-            drop(parser);
-            parsed
-        };
-        match hand.run(self.limit, CallsOut::Refused, work, drop) {
-            Ok(parsed) => {
-                *place = Some(hand);
-                parsed.map_err(|(place, mistake)| Objection {
-                    place,
-                    mistake: self.says(mistake),
-                })
+        let mut older = self.older.lock();
+        let first = self.find_in(&older, |kept| {
+            kept.is_for(snapshot).then(|| Arc::clone(&kept.prepared))
+        });
+        match first {
+            Some(first) => {
+                // It is for the hand to drop.
+                self.garbage.lock().kept.push(kept);
+                first
             }
-            Err(_stuck) => {
-                let limit = humantime::format_duration(self.limit);
-                Err(objection(Mistake::of_all(format!(
-                    "parsing it has not returned within {limit}"
-                ))))
+            None => {
+                older.push(kept);
+                prepared
             }
         }
     }
 
-    /// Parses on this thread.
-    fn parse(
-        &self,
-        parser: Option<&dyn Parse>,
-        task: &Task,
-    ) -> Result<(usize, Arc<Value>), Objection> {
-        let objection = |mistake| Objection {
-            place: task.of.place,
-            mistake: self.says(mistake),
-        };
-        let parser = parser.ok_or_else(|| objection(Mistake::of_all("it is on its way out")))?;
-        let parsed = parse(parser, task.read, &task.revision).map_err(objection)?;
-        let value = Value::new(task.revision.record.number, parsed);
-        Ok((task.read as usize, value))
-    }
-
-    /// The mistake, with who says so.
-    fn says(&self, mistake: Mistake) -> Mistake {
+    /// Its objection to a dataset, with who says so.
+    fn objects(&self, place: usize, mistake: Mistake) -> Objection {
         let Title {
             plugin, version, ..
         } = &self.title;
@@ -458,11 +362,15 @@ impl Reader {
             "plugin \"{plugin}\" {version} cannot use it: {}",
             mistake.reason
         );
-        Mistake::new(mistake.position, reason)
+        Objection {
+            place,
+            mistake: Mistake::new(mistake.position, reason),
+        }
     }
 
     /// A snapshot is shown now: what is prepared for it comes first, and what nobody asks for any more goes.
     pub(super) fn settle(&self, shown: &Arc<Snapshot>) {
+        let mut hand = self.hand.lock();
         let mut garbage = Garbage::default();
         {
             let mut older = self.older.lock();
@@ -483,11 +391,11 @@ impl Reader {
                 .collect();
             entries.retain(|entry| !Entry::is_left(entry));
         }
-        self.discard(garbage);
+        self.discard(&mut hand, garbage);
     }
 
     /// Has the hand drop it, now or after what it is at.
-    fn discard(&self, new: Garbage) {
+    fn discard(&self, hand: &mut Option<Hand>, new: Garbage) {
         {
             let mut garbage = self.garbage.lock();
             garbage.held.extend(new.held);
@@ -496,8 +404,12 @@ impl Reader {
                 return;
             }
         }
+        if hand.is_none() {
+            // The one before is stuck.
+            *hand = Hand::new(&self.title.plugin).ok();
+        }
         let garbage = Arc::clone(&self.garbage);
-        if let Some(hand) = &*self.hand.lock() {
+        if let Some(hand) = hand {
             hand.give(move || {
                 let garbage = std::mem::take(&mut *garbage.lock());
                 drop(garbage);
@@ -519,9 +431,10 @@ impl Reader {
     /// and nothing looks.
     pub(crate) fn end(&self) -> Garbage {
         self.leave();
+        let mut hand = self.hand.lock();
+        drop(hand.take());
         let parser = self.parser.lock().take();
         drop(parser);
-        drop(self.hand.lock().take());
         let mut garbage = std::mem::take(&mut *self.garbage.lock());
         let entries = std::mem::take(&mut *self.entries.lock());
         garbage.held.extend(entries.iter().filter_map(|e| e.take()));
@@ -539,6 +452,10 @@ impl Drop for Reader {
             drop(entry.take());
         }
     }
+}
+
+fn leaving() -> Mistake {
+    Mistake::of_all("it is on its way out")
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! It is immutable. Who takes one reads from it as long as it likes, and sees no later revision and no half of a change
 //! set; taking one is one load of a pointer.
 
-use super::revision::Revision;
+use super::{entry::Entry, revision::Revision};
 use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
 use std::{
     ops::Deref,
     sync::{
@@ -68,6 +69,8 @@ impl Snapshot {
 pub(crate) struct Shown {
     now: ArcSwap<Snapshot>,
     id: u64,
+    /// What threads hold of it that is no reader's.
+    entries: Mutex<Vec<Arc<Entry>>>,
 }
 
 /// A number that nothing else in this process has been given by this: threads keep what they see by it, of all hosts.
@@ -82,6 +85,7 @@ impl Shown {
         Shown {
             now: ArcSwap::from_pointee(first),
             id: next_id(),
+            entries: Mutex::default(),
         }
     }
 
@@ -98,9 +102,18 @@ impl Shown {
         self.now.load_full()
     }
 
-    /// Shows this from now on.
+    /// Shows this from now on. What calls that have ended held of those before goes.
     pub(super) fn store(&self, next: Arc<Snapshot>) {
-        self.now.store(next);
+        self.now.store(Arc::clone(&next));
+        self.entries.lock().retain(|entry| {
+            drop(entry.take_free(&next));
+            !Entry::is_left(entry)
+        });
+    }
+
+    /// It has begun to hold something.
+    pub(super) fn list(&self, entry: &Arc<Entry>) {
+        self.entries.lock().push(Arc::clone(entry));
     }
 }
 

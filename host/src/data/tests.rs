@@ -147,7 +147,8 @@ fn a_change_set_is_all_or_nothing() {
 
 #[test]
 fn what_is_to_replace_one_revision_replaces_no_newer_one() {
-    let publisher = Ground::new(&["a"]).open();
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
     bring(&publisher, "1");
     bring(&publisher, "2");
     let back = || {

@@ -28,3 +28,8 @@ mod counting;
 mod faults;
 mod pending;
 mod replacing;
+#[expect(
+    clippy::arc_with_non_send_sync,
+    reason = "a model's threads are taken in turns on one thread of the system"
+)]
+mod staying;

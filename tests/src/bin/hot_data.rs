@@ -1,12 +1,15 @@
 //! Hot data: what a read costs, how long a file takes to be published, and what many revisions take of memory and disk.
 //!
 //! ```text
-//! cargo run --release -p tests --bin hot_data [-- --revisions 100000] [--renames 1000] [--json]
+//! cargo run --release -p tests --bin hot_data [-- --revisions 100000] [--seconds 120] [--renames 1000] [--json]
 //! ```
+//!
+//! It says on standard error what it is at. Revisions come to an end after `--seconds`, however many there have been: each
+//! waits for the disk, which a busy machine makes ten times as long.
 //!
 //! A read is compared with a bare load of the same kind of pointer in the same run; both are the best of several rounds,
 //! since whatever else runs on the machine only adds to them. In a plugin, looks are timed by the million inside of one call,
-//! and the first look of a call by the difference that it makes to a call.
+//! and the first look of a call, and looks of two plugins in turns, by the difference that they make to a call.
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
@@ -21,6 +24,7 @@ use serde::Serialize;
 use std::{
     fs,
     hint::black_box,
+    io::{Write, stderr},
     path::Path,
     sync::{
         Arc,
@@ -41,6 +45,8 @@ const ROUNDS: usize = 20;
 const READS: u32 = 1_000_000;
 /// Calls of a round.
 const CALLS: u32 = 20_000;
+/// Calls from one plugin to another in a round.
+const TURNS: u32 = 20_000;
 /// How long a rename may take to be published.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -50,6 +56,9 @@ struct Arguments {
     /// How many revisions of one dataset.
     #[arg(long, default_value_t = 100_000)]
     revisions: u64,
+    /// For how long revisions are published at most, in seconds.
+    #[arg(long, default_value_t = 120)]
+    seconds: u64,
     /// Bytes of each.
     #[arg(long, default_value_t = 1024)]
     bytes: usize,
@@ -123,9 +132,17 @@ fn start(folder: &Path) -> Result<Host> {
     put(&host, "read", b"1".to_vec())?;
     put(&host, "left", b"{\"number\": 1}".to_vec())?;
     put(&host, "right", b"1".to_vec())?;
-    host.load(&Artifact::of("reads").place(&folder.join("plugins")))
-        .context("loading the plugin that reads")?;
+    for plugin in ["reads", "echoes"] {
+        say("loads", plugin);
+        host.load(&Artifact::of(plugin).place(&folder.join("plugins")))
+            .with_context(|| format!("loading the plugin {plugin}"))?;
+    }
     Ok(host)
+}
+
+/// Says on standard error what it is at.
+fn say(does: &str, what: &str) {
+    let _closed = writeln!(stderr(), "hot_data {does} {what}");
 }
 
 fn put(host: &Host, dataset: &str, content: Vec<u8>) -> Result<()> {
@@ -174,13 +191,29 @@ fn first_look(host: &Host) -> Result<f64> {
     Ok(of("1") - of("0"))
 }
 
-fn kinds_of_read(host: &Host, bare: &ArcSwap<u64>) -> Result<[(&'static str, f64); 7]> {
+/// Nanoseconds of two looks, by two plugins of which one calls the other.
+fn looks_in_turns(host: &Host) -> Result<f64> {
+    let of = |looks: bool| -> Result<f64> {
+        let arguments = format!("[{TURNS}, {looks}]");
+        let mut best = f64::INFINITY;
+        for _ in 0..ROUNDS {
+            let begin = Instant::now();
+            host.call("reads", "in_turns", arguments.as_bytes())?;
+            best = best.min(begin.elapsed().as_nanos() as f64 / f64::from(TURNS));
+        }
+        Ok(best)
+    };
+    Ok(of(true)? - of(false)?)
+}
+
+fn kinds_of_read(host: &Host, bare: &ArcSwap<u64>) -> Result<[(&'static str, f64); 8]> {
     let number = |held: Option<&Arc<host::data::Revision>>| held.map_or(0, |it| it.record.number);
     let place = host.data_view().place("read").unwrap_or_default();
     Ok([
         ("bare pointer, looked at", best(|| **bare.load())),
         ("in a plugin", look(host)?),
         ("in a plugin, first of a call", first_look(host)?),
+        ("in two plugins, in turns", looks_in_turns(host)?),
         (
             "view, by place",
             best(|| number(host.data_view().at(place))),
@@ -198,10 +231,20 @@ fn kinds_of_read(host: &Host, bare: &ArcSwap<u64>) -> Result<[(&'static str, f64
 }
 
 fn reads(host: &Host) -> Result<Vec<Read>> {
+    /// However the measuring ends, the writer ends.
+    struct Ends<'a>(&'a AtomicBool);
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let bare = ArcSwap::from_pointee(1_u64);
+    say("measures", "reads");
     let quiet = kinds_of_read(host, &bare)?;
+    say("measures", "reads while it publishes");
     let ended = AtomicBool::new(false);
     let published = thread::scope(|scope| {
+        let ends = Ends(&ended);
         let writer = scope.spawn(|| -> Result<()> {
             for number in 0_u64.. {
                 if ended.load(Ordering::Relaxed) {
@@ -215,7 +258,7 @@ fn reads(host: &Host) -> Result<Vec<Read>> {
             Ok(())
         });
         let published = kinds_of_read(host, &bare);
-        ended.store(true, Ordering::Relaxed);
+        drop(ends);
         writer.join().unwrap_or(Ok(()))?;
         published
     })?;
@@ -231,6 +274,7 @@ fn reads(host: &Host) -> Result<Vec<Read>> {
 
 /// From the rename of a file to the event that it is published.
 fn renames(host: &Host, folder: &Path, count: u64) -> Result<Quantiles> {
+    say("renames", "a file");
     let events = host.follow();
     let mut spread = Spread::new()?;
     let bar = progress("renames", count);
@@ -257,6 +301,8 @@ fn grow(host: &Host, folder: &Path, arguments: &Arguments) -> Result<(Quantiles,
     let mut growth = vec![Reading::take(0, &folder.join("state"))?];
     let bar = progress("revisions", arguments.revisions);
     let step = (arguments.revisions / 10).max(1);
+    say("publishes", "many revisions");
+    let until = Instant::now() + Duration::from_secs(arguments.seconds);
     for number in 1..=arguments.revisions {
         let mut content = format!("[{number},\"");
         let filler = arguments.bytes.saturating_sub(content.len() + 2);
@@ -266,8 +312,12 @@ fn grow(host: &Host, folder: &Path, arguments: &Arguments) -> Result<(Quantiles,
         put(host, "written", content.into_bytes())?;
         spread.add(begin.elapsed())?;
         bar.inc(1);
-        if number % step == 0 {
+        let is_over = Instant::now() >= until;
+        if number % step == 0 || is_over {
             growth.push(Reading::take(number, &folder.join("state"))?);
+        }
+        if is_over {
+            break;
         }
     }
     Ok((spread.quantiles(), growth))

@@ -17,9 +17,13 @@ use crate::{
 use abi_stable::sabi_trait::TD_Opaque;
 use plugin_api::contract::{Address, Fault, FaultKind, Glance, ParsedObject, ParsedObject_TO};
 use std::sync::{
-    Barrier,
+    Barrier, OnceLock,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
+
+mod asking;
+mod looking;
+mod telling;
 
 /// A value that says when it is gone, and is nobody's then.
 struct Number {
@@ -46,6 +50,8 @@ struct Numbers {
     alive: Arc<AtomicUsize>,
     parsed: AtomicUsize,
     no_odd: bool,
+    /// What happens while a number is parsed.
+    meanwhile: OnceLock<Box<dyn Fn(u64) + Send + Sync>>,
 }
 
 impl Parse for Numbers {
@@ -53,6 +59,9 @@ impl Parse for Numbers {
         self.parsed.fetch_add(1, Ordering::SeqCst);
         let text = String::from_utf8_lossy(content);
         let number: u64 = text.trim().parse().expect("a test's content is a number");
+        if let Some(meanwhile) = self.meanwhile.get() {
+            meanwhile(number);
+        }
         if self.no_odd && number % 2 == 1 {
             let message = format!("an odd {number}");
             return Err(PluginFault(Fault::new(FaultKind::DATA, message)));
@@ -97,6 +106,15 @@ struct Guest {
 
 impl Guest {
     fn new(publisher: &Publisher, generation: u64, no_odd: bool) -> Guest {
+        Guest::named(
+            &format!("plugin-{generation}"),
+            publisher,
+            generation,
+            no_odd,
+        )
+    }
+
+    fn named(plugin: &str, publisher: &Publisher, generation: u64, no_odd: bool) -> Guest {
         let gate = Gate::new();
         let tenant = Arc::new(Plugin::default());
         let before = gate.replace(Some(tenant));
@@ -110,7 +128,7 @@ impl Guest {
             dataset: Arc::from(publisher.datasets()[place].name.as_str()),
         });
         let title = Title {
-            plugin: Arc::from(format!("plugin-{generation}")),
+            plugin: Arc::from(plugin),
             version: Arc::from("1.0.0"),
             generation,
             is_told: true,
@@ -131,10 +149,13 @@ impl Guest {
     }
 
     fn serving(publisher: &Publisher, generation: u64, no_odd: bool) -> Guest {
-        let stage = Guest::new(publisher, generation, no_odd);
-        publisher.enroll(&stage.reader).expect("it is prepared");
-        stage.reader.serve().expect("it is fit");
-        stage
+        Guest::new(publisher, generation, no_odd).serve(publisher)
+    }
+
+    fn serve(self, publisher: &Publisher) -> Guest {
+        publisher.enroll(&self.reader).expect("it is prepared");
+        self.reader.serve().expect("it is fit");
+        self
     }
 
     /// A look at the dataset with this number.
@@ -146,6 +167,12 @@ impl Guest {
     fn call<R>(&self, work: impl FnOnce() -> R) -> R {
         let passed = self.gate.pass(LIMIT, CALL, |_| work());
         passed.expect("the gate is open")
+    }
+
+    /// Has this happen whenever a number is parsed.
+    fn meanwhile(&self, happens: impl Fn(u64) + Send + Sync + 'static) {
+        let set = self.numbers.meanwhile.set(Box::new(happens));
+        assert!(set.is_ok(), "only one thing happens");
     }
 
     fn alive(&self) -> usize {
@@ -453,55 +480,4 @@ fn looks_are_never_mixed_stale_or_dangling_while_data_changes() {
     });
     drop(stage.reader.end());
     until("all is gone", || stage.alive() == 0);
-}
-
-/// A host that runs errands when the test says so.
-#[derive(Default)]
-struct Errands {
-    queue: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
-    told: Mutex<Vec<String>>,
-}
-
-impl Messenger for Errands {
-    fn run(&self, _plugin: &Arc<str>, errand: Box<dyn FnOnce() + Send>) {
-        self.queue.lock().push(errand);
-    }
-
-    fn tell(&self, plugin: &str, dataset: &str) -> Result<(), String> {
-        self.told.lock().push(format!("{plugin} {dataset}"));
-        Err("no use".to_owned())
-    }
-
-    fn look_again(&self) {}
-}
-
-#[test]
-fn a_revision_is_applied_when_all_have_been_told_and_changes_while_they_wait_are_one() {
-    let ground = Ground::new(&["a", "b"]);
-    let publisher = ground.open();
-    put(&publisher, &[(0, "1"), (1, "1")]).expect("they are valid");
-    let errands = Arc::new(Errands::default());
-    let as_messenger = Arc::clone(&errands) as Arc<dyn Messenger>;
-    publisher.send_by(Arc::downgrade(&as_messenger));
-    let _stages = [1, 2].map(|number| Guest::serving(&publisher, number, false));
-    let applied = || publisher.status(0).and_then(|status| status.applied);
-    bring(&publisher, "2");
-    bring(&publisher, "3");
-    assert_eq!(errands.queue.lock().len(), 2, "each once");
-    let run = || {
-        let errand = errands.queue.lock().remove(0);
-        errand();
-    };
-    run();
-    assert_eq!(applied(), None);
-    run();
-    let all = applied().expect("both have been told");
-    assert_eq!((all.revision, all.failures.len()), (3, 2));
-    assert_eq!(all.failures[0], "plugin \"plugin-1\": no use");
-    bring(&publisher, "4");
-    drop(errands.queue.lock().drain(..));
-    let all = applied().expect("none was told");
-    assert_eq!(all.revision, 4);
-    assert!(all.failures[0].contains("too many calls wait"), "{all:?}");
-    assert_eq!(errands.told.lock().len(), 2);
 }

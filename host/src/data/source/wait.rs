@@ -96,7 +96,8 @@ mod tests {
     use std::sync::Arc;
 
     fn inbox() -> (Arc<Publisher>, Inbox) {
-        let publisher = Arc::new(Ground::new(&["a"]).open());
+        let ground = Ground::new(&["a"]);
+        let publisher = Arc::new(ground.open());
         let config = SourceConfig::of("redis", []);
         let inbox = Inbox::new(&publisher, 0, &publisher.datasets()[0], &config);
         (publisher, inbox)
