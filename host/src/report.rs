@@ -318,6 +318,7 @@ pub struct HostStatus {
     #[serde(serialize_with = "as_text")]
     pub state_dir: PathBuf,
     /// Whether the libc symbols are interposed, so that libraries can be unmapped; if not, why not.
+    #[serde(with = "interposition")]
     pub interposition: Result<(), String>,
     /// Whether it is on its way out.
     pub shutting_down: bool,
@@ -331,6 +332,37 @@ pub struct HostStatus {
 }
 
 /// A path as JSON can hold it: what is not UTF-8 in it is replaced.
+/// As an object: whether they are, and why not.
+mod interposition {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Told {
+        in_force: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        it: &Result<(), String>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let reason = it.as_ref().err().cloned();
+        let in_force = it.is_ok();
+        Told { in_force, reason }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Result<(), String>, D::Error> {
+        let told = Told::deserialize(deserializer)?;
+        Ok(match told.in_force {
+            true => Ok(()),
+            false => Err(told.reason.unwrap_or_default()),
+        })
+    }
+}
+
 fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
@@ -350,4 +382,24 @@ pub struct IgnoredFile {
     pub path: PathBuf,
     /// Why.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn interposition_is_told_in_words_of_lower_case_and_read_again() {
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        struct Told(#[serde(with = "super::interposition")] Result<(), String>);
+        for (told, text) in [
+            (Told(Ok(())), r#"{"in_force":true}"#),
+            (
+                Told(Err("linked statically".to_owned())),
+                r#"{"in_force":false,"reason":"linked statically"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&told).expect("it is written"), text);
+            let again: Told = serde_json::from_str(text).expect("it is read");
+            assert_eq!(again, told);
+        }
+    }
 }

@@ -82,6 +82,27 @@ pub(crate) struct Key {
     pub(crate) reads: Reads,
 }
 
+impl Key {
+    /// A key that must be set.
+    pub(crate) const fn required(word: &'static str, reads: Reads) -> Key {
+        Key {
+            word,
+            required: true,
+            reads,
+        }
+    }
+
+    /// A key that may be left out.
+    #[allow(dead_code, reason = "a file has no such key")]
+    pub(crate) const fn optional(word: &'static str, reads: Reads) -> Key {
+        Key {
+            word,
+            required: false,
+            reads,
+        }
+    }
+}
+
 /// How the value of a key is read.
 #[derive(Debug, Clone, Copy)]
 #[allow(

@@ -35,11 +35,7 @@ use trail::{Sign, Trail};
 pub(super) const KIND: Kind = Kind {
     word: "file",
     feature: None,
-    keys: &[Key {
-        word: "path",
-        required: true,
-        reads: Reads::Path,
-    }],
+    keys: &[Key::required("path", Reads::Path)],
     place: "path",
     make: Some(make),
 };

@@ -35,19 +35,19 @@ pub(super) const KIND: Kind = Kind {
     word: "kafka",
     feature: Some("kafka"),
     keys: &[
-        key("brokers", true, Reads::Text),
-        key("topic", true, Reads::Text),
-        key("mode", false, Reads::Word(settings::MODES)),
-        key("partition", false, Reads::Count(0, i32::MAX as usize)),
-        key("group", false, Reads::Text),
-        key("timeout", false, Reads::Duration),
-        key("security", false, Reads::Word(settings::SECURITIES)),
-        key("mechanism", false, Reads::Word(settings::MECHANISMS)),
-        key("username", false, Reads::Text),
-        key("password", false, Reads::Secret),
-        key("ca_file", false, Reads::Path),
-        key("cert_file", false, Reads::Path),
-        key("key_file", false, Reads::Path),
+        Key::required("brokers", Reads::Text),
+        Key::required("topic", Reads::Text),
+        Key::optional("mode", Reads::Word(settings::MODES)),
+        Key::optional("partition", Reads::Count(0, i32::MAX as usize)),
+        Key::optional("group", Reads::Text),
+        Key::optional("timeout", Reads::Duration),
+        Key::optional("security", Reads::Word(settings::SECURITIES)),
+        Key::optional("mechanism", Reads::Word(settings::MECHANISMS)),
+        Key::optional("username", Reads::Text),
+        Key::optional("password", Reads::Secret),
+        Key::optional("ca_file", Reads::Path),
+        Key::optional("cert_file", Reads::Path),
+        Key::optional("key_file", Reads::Path),
     ],
     place: "topic",
     make: Some(make),
@@ -57,14 +57,6 @@ pub(super) const KIND: Kind = Kind {
 const LISTEN: Duration = Duration::from_millis(100);
 /// Messages after which a batch is brought though more are there.
 const BATCH: usize = 100_000;
-
-const fn key(word: &'static str, required: bool, reads: Reads) -> Key {
-    Key {
-        word,
-        required,
-        reads,
-    }
-}
 
 fn make(config: &SourceConfig, circumstances: &Circumstances) -> Result<Box<dyn Source>> {
     let settings = Settings::of(config, circumstances)?;

@@ -38,28 +38,20 @@ pub(super) const KIND: Kind = Kind {
     word: "postgres",
     feature: Some("postgres"),
     keys: &[
-        key("url", true, Reads::Secret),
-        key("table", true, Reads::Text),
-        key("query", true, Reads::Text),
-        key("key", false, Reads::Text),
-        key("channel", false, Reads::Text),
-        key("ca_file", false, Reads::Path),
-        key("cert_file", false, Reads::Path),
-        key("key_file", false, Reads::Path),
-        key("timeout", false, Reads::Duration),
-        key("ping", false, Reads::Duration),
+        Key::required("url", Reads::Secret),
+        Key::required("table", Reads::Text),
+        Key::required("query", Reads::Text),
+        Key::optional("key", Reads::Text),
+        Key::optional("channel", Reads::Text),
+        Key::optional("ca_file", Reads::Path),
+        Key::optional("cert_file", Reads::Path),
+        Key::optional("key_file", Reads::Path),
+        Key::optional("timeout", Reads::Duration),
+        Key::optional("ping", Reads::Duration),
     ],
     place: "table",
     make: Some(make),
 };
-
-const fn key(word: &'static str, required: bool, reads: Reads) -> Key {
-    Key {
-        word,
-        required,
-        reads,
-    }
-}
 
 /// How long connecting and each statement may take.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -39,26 +39,18 @@ pub(super) const KIND: Kind = Kind {
     word: "rabbitmq",
     feature: Some("rabbitmq"),
     keys: &[
-        key("url", true, Reads::Secret),
-        key("queue", true, Reads::Text),
-        key("host", false, Reads::Text),
-        key("exchange", false, Reads::Text),
-        key("routing_key", false, Reads::Text),
-        key("dead_letter", false, Reads::Text),
-        key("heartbeat", false, Reads::Duration),
-        key("ca_file", false, Reads::Path),
+        Key::required("url", Reads::Secret),
+        Key::required("queue", Reads::Text),
+        Key::optional("host", Reads::Text),
+        Key::optional("exchange", Reads::Text),
+        Key::optional("routing_key", Reads::Text),
+        Key::optional("dead_letter", Reads::Text),
+        Key::optional("heartbeat", Reads::Duration),
+        Key::optional("ca_file", Reads::Path),
     ],
     place: "queue",
     make: Some(make),
 };
-
-const fn key(word: &'static str, required: bool, reads: Reads) -> Key {
-    Key {
-        word,
-        required,
-        reads,
-    }
-}
 
 /// How often each side must be heard, where nothing else is said. After twice that the connection is lost.
 const HEARTBEAT: Duration = Duration::from_secs(5);

@@ -36,24 +36,16 @@ pub(super) const KIND: Kind = Kind {
     word: "redis",
     feature: Some("redis"),
     keys: &[
-        key("url", true, Reads::Secret),
-        key("key", true, Reads::Text),
-        key("channel", false, Reads::Text),
-        key("version_key", false, Reads::Text),
-        key("heartbeat", false, Reads::Duration),
-        key("ca_file", false, Reads::Path),
+        Key::required("url", Reads::Secret),
+        Key::required("key", Reads::Text),
+        Key::optional("channel", Reads::Text),
+        Key::optional("version_key", Reads::Text),
+        Key::optional("heartbeat", Reads::Duration),
+        Key::optional("ca_file", Reads::Path),
     ],
     place: "key",
     make: Some(make),
 };
-
-const fn key(word: &'static str, required: bool, reads: Reads) -> Key {
-    Key {
-        word,
-        required,
-        reads,
-    }
-}
 
 /// How often a connection must answer, where nothing else is said.
 const HEARTBEAT: Duration = Duration::from_secs(5);

@@ -34,24 +34,16 @@ pub(super) const KIND: Kind = Kind {
     word: "sqlite",
     feature: Some("sqlite"),
     keys: &[
-        key("path", true, Reads::Path),
-        key("table", true, Reads::Text),
-        key("query", true, Reads::Text),
-        key("key", false, Reads::Text),
-        key("look", false, Reads::Duration),
-        key("timeout", false, Reads::Duration),
+        Key::required("path", Reads::Path),
+        Key::required("table", Reads::Text),
+        Key::required("query", Reads::Text),
+        Key::optional("key", Reads::Text),
+        Key::optional("look", Reads::Duration),
+        Key::optional("timeout", Reads::Duration),
     ],
     place: "path",
     make: Some(make),
 };
-
-const fn key(word: &'static str, required: bool, reads: Reads) -> Key {
-    Key {
-        word,
-        required,
-        reads,
-    }
-}
 
 /// How often the files are looked at, where nobody says otherwise.
 const LOOK: Duration = Duration::from_millis(50);
