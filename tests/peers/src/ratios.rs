@@ -122,7 +122,7 @@ impl Ratios {
             line!(
                 blocked_window_p99_us,
                 AtMost(10.0),
-                "microseconds from the first caller who waits to open, gate, short calls"
+                "microseconds that a swap holds new callers outside, gate, short calls"
             ),
             line!(
                 p999_while_swapping_vs_without,
