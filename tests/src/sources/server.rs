@@ -3,25 +3,44 @@
 use crate::waiting::until;
 use rustix::process::{Pid, Signal};
 use std::{
+    collections::BTreeSet,
     fs::File,
+    hash::{BuildHasher as _, RandomState},
     net::{Ipv4Addr, TcpListener, TcpStream},
+    ops::RangeInclusive,
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Mutex,
 };
 use tempfile::TempDir;
 
 /// The user and group `nobody`, which servers run as that refuse root.
 const NOBODY: (u32, u32) = (65_534, 65_534);
 
-/// A port that is free now.
+/// A port that is free now, and that this process is not given again.
+///
+/// It is none of those that the system gives to clients (from 32768 on, where nobody has changed that). Such a port may be a
+/// client's own by the time a killed server is started again; and a client that tries all the time to reach a server there
+/// meets itself in the end, since a connection from a port to itself is one.
 ///
 /// # Panics
 /// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
-    listener.local_addr().expect("it has an address").port()
+    static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    const PORTS: RangeInclusive<u16> = 10_240..=32_767;
+    let first = RandomState::new().hash_one(()) >> 1;
+    let count = PORTS.len() as u64;
+    let mut taken = TAKEN.lock().expect("nobody panics with it");
+    let port = (first..first + count).find_map(|number| {
+        let port = PORTS.start() + (number % count) as u16;
+        let is_free = || TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        (!taken.contains(&port) && is_free()).then_some(port)
+    });
+    let port = port.expect("there is a port");
+    taken.insert(port);
+    port
 }
 
 /// What serves on a port of this machine, and may be killed.
