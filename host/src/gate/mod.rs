@@ -13,8 +13,8 @@
 //! be asked since when it is inside. What pins count comes together in the tenant's *tally*.
 //!
 //! # Terms and states
-//! - *pin*: one thread's note on one gate. Its `mark` counts the leases that have ended; all its bits are turned
-//!   while one has not, whose number is the next. Only nested leases are not counted: they end before the one they are nested in.
+//! - *pin*: one thread's note on one gate. Its `mark` counts the leases that have ended; all its bits are turned while one
+//!   has not, whose number is the next. Only nested leases are not counted: they end before the one they are nested in.
 //! - *bias*: the tenant, where callers may enter by their pins alone; null where they must go by the door.
 //! - *biased* (bias = current), *by the door* (bias null, the lock free for readers), *closed* (bias null, the write side
 //!   held). A swap goes from the first to the second, waits for the pins, takes the lock, and goes back to the first.
@@ -451,8 +451,8 @@ mod unpin {
     /// A pin of this thread.
     #[inline(always)]
     pub(super) fn look(pin: &NonNull<Pin>) -> &Pin {
-        // SAFETY: It comes from this thread's table or from an `Arc` on the gate's list. The thread's table or the lease itself
-        // (`Way::Door`) keeps it, and a lease is a local of a call: it ends before its thread's table does.
+        // SAFETY: It comes from this thread's table (a stand-in too) or from an `Arc` on the gate's list. The thread's table or
+        // the lease itself (`Way::Door`) keeps it, and a lease is a local of a call: it ends before its thread's table does.
         unsafe { pin.as_ref() }
     }
 

@@ -1,5 +1,6 @@
 //! The gate's promises, each held up by threads that wait for one another, under either kind of fences.
 
+mod closing;
 mod crowds;
 
 use super::{fence::Fences, *};
@@ -89,67 +90,6 @@ fn a_gate_with_nothing_behind_it_lets_nobody_in() {
 }
 
 #[test]
-fn closing_waits_for_those_inside_and_names_them_when_the_deadline_passes() {
-    for gate in gates_on(1) {
-        let (leave, thread) = visitor(&gate);
-        let Err(inside) = gate.close(Instant::now() + SOON, SOON) else {
-            panic!("somebody is inside");
-        };
-        assert_eq!(inside.len(), 1);
-        assert_eq!(
-            (&*inside[0].thread, inside[0].method, inside[0].tenant),
-            ("visitor", Some(3), 1)
-        );
-        assert!(inside[0].since.is_some());
-        assert_eq!(gate.enter(SOON).expect("open again").tenant().number(), 1);
-        drop(leave);
-        thread.join().expect("the visitor leaves");
-        assert!(gate.close(Instant::now() + LONG, SOON).is_ok());
-    }
-}
-
-#[test]
-fn callers_are_served_while_a_swap_waits_for_a_long_call() {
-    for gate in gates_on(1) {
-        let (leave, thread) = visitor(&gate);
-        let swap = {
-            let gate = Arc::clone(&gate);
-            std::thread::spawn(move || gate.close(Instant::now() + LONG, SOON).is_ok())
-        };
-        // With one long call inside, the others go by the door meanwhile, each in its time.
-        for _ in 0..10_000 {
-            drop(gate.enter(LONG).expect("served"));
-        }
-        drop(leave);
-        thread.join().expect("the visitor leaves");
-        assert!(swap.join().expect("no panic"));
-    }
-}
-
-#[test]
-fn callers_of_a_closed_gate_enter_what_stands_behind_it_afterwards() {
-    for gate in gates_on(1) {
-        let closed = closed(&gate);
-        let waiting = {
-            let gate = Arc::clone(&gate);
-            std::thread::spawn(move || gate.enter(LONG).map(|lease| lease.tenant().number()))
-        };
-        assert_eq!(gate.enter(SOON).err(), Some(Refusal::OutOfTime));
-        let before = closed.open_on(Some(numbered(2))).expect("there was one");
-        assert_eq!(before.into_tenant().ok().map(|tenant| tenant.0), Some(1));
-        assert_eq!(waiting.join().expect("no panic"), Ok(2));
-    }
-}
-
-#[test]
-fn dropping_a_closed_gate_opens_it_on_the_tenant_of_before() {
-    for gate in gates_on(1) {
-        drop(gate.close(Instant::now() + LONG, SOON).ok());
-        assert_eq!(gate.enter(SOON).expect("open").tenant().number(), 1);
-    }
-}
-
-#[test]
 fn a_nested_call_is_let_in_while_a_swap_waits_for_the_outer_one() {
     for gate in gates_on(1) {
         let outer = gate.enter(LONG).expect("open");
@@ -210,26 +150,6 @@ fn leases_nested_in_one_on_the_replaced_tenant_do_not_count_for_it() {
         assert_eq!(leaving.inside().len(), 1);
         drop(outer);
         assert_eq!(leaving.inside().len(), 0);
-    }
-}
-
-#[test]
-fn a_caller_who_gave_up_at_a_closed_gate_holds_nobody_up() {
-    for gate in gates_on(1) {
-        let (at_the_door, go) = (Arc::clone(&gate), mpsc::channel::<()>());
-        let (tried, has_tried) = mpsc::channel();
-        let closed = closed(&gate);
-        let caller = std::thread::spawn(move || {
-            let refused = at_the_door.enter(Duration::ZERO).err();
-            tried.send(refused).expect("the test waits");
-            // Alive, with its pin, and never calling again.
-            let _ = go.1.recv();
-        });
-        assert_eq!(has_tried.recv(), Ok(Some(Refusal::OutOfTime)));
-        drop(closed);
-        assert!(gate.close(Instant::now() + LONG, SOON).is_ok());
-        drop(go.0);
-        caller.join().expect("no panic");
     }
 }
 
@@ -427,19 +347,6 @@ fn a_call_without_a_lease_holds_a_swap_up_and_is_named() {
         drop(go);
         caller.join().expect("no panic").expect("it was let in");
         assert_eq!(leaving.inside().len(), 0);
-    }
-}
-
-#[test]
-fn a_call_without_a_lease_waits_at_a_closed_gate_and_is_refused_in_time() {
-    for gate in gates_on(1) {
-        assert_eq!(passed(&gate), Ok(1));
-        let closed = closed(&gate);
-        assert_eq!(passed(&gate), Err(Refusal::OutOfTime));
-        drop(closed.open_on(None));
-        assert_eq!(passed(&gate), Err(Refusal::Vacant));
-        gate.replace(Some(numbered(2)));
-        assert_eq!(passed(&gate), Ok(2));
     }
 }
 
