@@ -148,7 +148,7 @@ impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
 pub(crate) struct Way {
     slot: Arc<Slot>,
     /// The interface's place there, and the number of its first method.
-    place: usize,
+    place: u8,
     first: u32,
     passage: Arc<Passage>,
 }

@@ -26,7 +26,8 @@ pub(crate) struct Interfaces(Mutex<Book>);
 
 #[derive(Default)]
 struct Book {
-    places: [Option<InUse>; PLACES],
+    /// By their numbers.
+    places: Vec<Option<InUse>>,
     candidate: Option<Arc<Tables>>,
     last: u64,
 }
@@ -52,7 +53,7 @@ pub(crate) struct Line {
     /// The slot.
     pub(crate) slot: Arc<Slot>,
     /// The place.
-    pub(crate) place: usize,
+    pub(crate) place: u8,
     /// The number of its first method there, as the gate is told.
     pub(crate) first: u32,
     /// The interface, as the user knows it.
@@ -88,15 +89,19 @@ impl Interfaces {
                 .as_ref()
                 .is_some_and(|in_use| in_use.wanted == wanted)
         };
-        let place = (book.places.iter().position(is_same))
+        let index = (book.places.iter().position(is_same))
             .or_else(|| book.places.iter().position(Option::is_none))
-            .ok_or_else(|| HandleError::TooMany {
-                plugin: slot.name.to_string(),
-                most: PLACES,
-            })?;
+            .unwrap_or(book.places.len());
+        let place = u8::try_from(index).map_err(|_| HandleError::TooMany {
+            plugin: slot.name.to_string(),
+            most: PLACES,
+        })?;
         book.last += 1;
         let number = book.last;
-        book.places[place]
+        if index == book.places.len() {
+            book.places.push(None);
+        }
+        book.places[index]
             .get_or_insert_with(|| InUse {
                 wanted: wanted.clone(),
                 users: BTreeMap::new(),
@@ -130,7 +135,7 @@ impl Interfaces {
     pub(crate) fn propose(slot: &Arc<Slot>, tables: &Arc<Tables>) -> Result<Proposal, String> {
         let mut book = slot.interfaces.0.lock();
         book.check(slot, tables.offered())?;
-        for (place, in_use) in book.places.iter().enumerate() {
+        for (place, in_use) in (0..).zip(&book.places) {
             // One that nobody counts for any more may be missing.
             if let Some(in_use) = in_use
                 && fits(tables.offered(), &in_use.wanted).is_ok()
@@ -245,7 +250,7 @@ impl Line {
     /// Lets it count no longer: its user is on the way out.
     pub(crate) fn release(&self) {
         let mut book = self.slot.interfaces.0.lock();
-        if let Some(in_use) = &mut book.places[self.place] {
+        if let Some(in_use) = &mut book.places[usize::from(self.place)] {
             in_use.users.insert(self.number, None);
         }
     }
@@ -255,14 +260,15 @@ impl Drop for Line {
     fn drop(&mut self) {
         let mut book = self.slot.interfaces.0.lock();
         let book = &mut *book;
-        let Some(in_use) = &mut book.places[self.place] else {
+        let place = &mut book.places[usize::from(self.place)];
+        let Some(in_use) = place else {
             return;
         };
         in_use.users.remove(&self.number);
         if !in_use.users.is_empty() {
             return;
         }
-        book.places[self.place] = None;
+        *place = None;
         if let Some(tables) = &book.candidate {
             tables.clear(self.place);
         }

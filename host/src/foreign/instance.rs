@@ -334,9 +334,11 @@ impl Instance {
 
     /// The object, and the table at `place`: where callers find one there, and no `&mut self` method is to be minded.
     #[inline(always)]
-    pub(crate) fn open_to(&self, place: usize) -> Option<(Object, *const ())> {
-        let table = self.open.find(place)?;
-        Some((self.open.object(), table))
+    pub(crate) fn open_to(&self, place: u8) -> Option<(Object, *const ())> {
+        // Once: what is loaded after the table would be loaded anew.
+        let open: &Tables = &self.open;
+        let table = open.find(place)?;
+        Some((open.object(), table))
     }
 
     /// Lets `inside` call a function of a table, waiting at most `limit` for the calls that it cannot run beside; `None`

@@ -19,8 +19,8 @@ use std::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
-/// Interfaces of one plugin that live handles may use at once.
-pub(crate) const PLACES: usize = 16;
+/// Interfaces of one plugin that live handles may use at once: as many as a `u8` can number.
+pub(crate) const PLACES: usize = 1 << u8::BITS;
 
 /// The tables of one loaded plugin.
 pub(crate) struct Tables {
@@ -44,12 +44,12 @@ pub(crate) struct TypedMethod(u32);
 
 impl TypedMethod {
     const MARK: u32 = 1 << 31;
-    const METHOD_BITS: u32 = 24;
+    const METHOD_BITS: u32 = 23;
 
     /// The method with this number in the interface at `place`.
     #[inline(always)]
-    pub(crate) fn new(place: usize, method: u32) -> TypedMethod {
-        TypedMethod(Self::MARK | (place as u32) << Self::METHOD_BITS | method)
+    pub(crate) fn new(place: u8, method: u32) -> TypedMethod {
+        TypedMethod(Self::MARK | u32::from(place) << Self::METHOD_BITS | method)
     }
 
     /// What this number is, unless it is that of a method by name.
@@ -63,8 +63,8 @@ impl TypedMethod {
         self.0
     }
 
-    fn place(self) -> usize {
-        ((self.0 & !Self::MARK) >> Self::METHOD_BITS) as usize
+    fn place(self) -> u8 {
+        ((self.0 & !Self::MARK) >> Self::METHOD_BITS) as u8
     }
 
     fn method(self) -> usize {
@@ -73,11 +73,11 @@ impl TypedMethod {
 }
 
 /// A place whose interface fits `I`.
-pub(crate) struct PlaceOf<I: ?Sized>(usize, PhantomData<fn(&I)>);
+pub(crate) struct PlaceOf<I: ?Sized>(u8, PhantomData<fn(&I)>);
 
 impl<I: plugin_api::Interface + ?Sized> PlaceOf<I> {
     /// The place of a claim by `I::DESCRIPTION`: callers have made it by that, and by no other.
-    pub(crate) fn claimed(place: usize) -> Self {
+    pub(crate) fn claimed(place: u8) -> Self {
         PlaceOf(place, PhantomData)
     }
 }
@@ -106,7 +106,7 @@ impl Tables {
         Ok(Tables {
             object: face.object,
             offered,
-            places: Default::default(),
+            places: [const { Place::new(ptr::null_mut()) }; PLACES],
         })
     }
 
@@ -115,7 +115,7 @@ impl Tables {
         Tables {
             object: self.object,
             offered: Vec::new(),
-            places: Default::default(),
+            places: [const { Place::new(ptr::null_mut()) }; PLACES],
         }
     }
 
@@ -131,25 +131,23 @@ impl Tables {
     }
 
     /// Lets callers find the offered interface of this name at `place`.
-    pub(crate) fn set(&self, place: usize, name: &str) {
+    pub(crate) fn set(&self, place: u8, name: &str) {
         let offered = self.offered.iter().find(|o| o.interface.name == name);
-        if let (Some(offered), Some(place)) = (offered, self.places.get(place)) {
-            place.store(offered.table.address().cast_mut(), Ordering::Release);
+        if let Some(offered) = offered {
+            let address = offered.table.address().cast_mut();
+            self.places[usize::from(place)].store(address, Ordering::Release);
         }
     }
 
     /// Lets callers find nothing at `place`.
-    pub(crate) fn clear(&self, place: usize) {
-        if let Some(place) = self.places.get(place) {
-            place.store(ptr::null_mut(), Ordering::Release);
-        }
+    pub(crate) fn clear(&self, place: u8) {
+        self.places[usize::from(place)].store(ptr::null_mut(), Ordering::Release);
     }
 
     /// The address at `place`; `None` where nothing fits there.
     #[inline(always)]
-    pub(crate) fn find(&self, place: usize) -> Option<*const ()> {
-        // The remainder is the place itself, and spares a comparison.
-        let table = self.places[place % PLACES].load(Ordering::Acquire);
+    pub(crate) fn find(&self, place: u8) -> Option<*const ()> {
+        let table = self.places[usize::from(place)].load(Ordering::Acquire);
         (!table.is_null()).then(|| table.cast_const())
     }
 

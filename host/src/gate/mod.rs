@@ -23,8 +23,8 @@
 //! # Who may touch what
 //! A pin is written by its own thread only, but that a tenant's end has it forget whom it counts for; anybody reads it (its
 //! counts under the tally's lock). `current` and `tenant` are written by whoever holds the gate's `swap` lock: one swap at
-//! a time; so is `bias`, but that whoever lets only insiders in makes it null at any time. The tables of a thread's pins
-//! belong to that thread.
+//! a time; so is `bias`, but that whoever lets only insiders in makes it null at any time. The row and the table of a
+//! thread's pins belong to that thread.
 //!
 //! # Protocols, and why they hold
 //! 1. *Enter by the pin, against leaving the bias.* The caller marks its pin, passes its fence, loads `bias`. The swap
@@ -47,16 +47,17 @@
 //!    behind a swap that waits for it. What it reads as `current` stays until its outer lease ends: closing waits for that
 //!    lease, and replacing for its number.
 //! 7. *Count.* A pin counts for one tenant, which it knows by its address: where `bias` is the same, the call is that
-//!    tenant's. So before a tenant is given away every pin forgets it, and its address may be another's. With nobody
-//!    inside, no pin comes to it again. What a caller finds in `bias` was published after that.
+//!    tenant's. So before a tenant is given away, or ends with its gate, every pin forgets it, and its address may be
+//!    another's. With nobody inside, no pin comes to it again. What a caller finds in `bias` was published after that.
 //!
 //! # Races considered
 //! A swap that gives up restores the bias before it lets the next one begin; callers by the door at that time keep the
 //! read side, and the next closing waits for them there. Where only insiders are let in, a swap that restores the bias
 //! stores it and looks for that mark; who marks looks the other way round: one of them sees the other, and it ends null. Gates
-//! are never mistaken for one another: ids are not used again. A pin outlives its thread's table only on the gate's list, which
-//! that thread's end takes it off. A thread past its thread-locals has a pin for each lease and always goes by the door: what
-//! it nests is bounded by its limits only.
+//! are never mistaken for one another: their numbers are not used again. Their places in threads' rows are, and a pin may
+//! still be shown there whose gate has ended: it counts for nobody (protocol 7), so nobody passes by it. A pin outlives its
+//! thread's table only on the gate's list, which that thread's end takes it off. A thread past its thread-locals has a pin
+//! for each lease and always goes by the door: what it nests is bounded by its limits only.
 //!
 //! A model checker goes through these protocols in `tests/models`, with full fences on both sides; not through the system
 //! call `membarrier`, which differs only in who fences, nor through threads past their thread-locals.
@@ -71,6 +72,7 @@ mod lease;
 mod owned;
 mod passing;
 mod pin;
+mod row;
 #[expect(unsafe_code, reason = "looks at a pin that its caller keeps")]
 mod stay;
 mod sync;
@@ -86,8 +88,9 @@ use owned::{HeldBack, Register};
 pub(crate) use owned::{Owned, Within, is_inside_any};
 pub(crate) use pin::Inside;
 use pin::{Pin, Pins, inside, is_inside_by};
+pub(crate) use row::GateId;
 #[cfg_attr(modelled, expect(unused_imports, reason = "models have no data"))]
-pub(crate) use stay::{Brief, GateId, Stay};
+pub(crate) use stay::{Brief, Stay};
 use std::{
     cell::Cell,
     marker::PhantomData,
@@ -113,7 +116,7 @@ pub(crate) trait Tenant {
 #[repr(C, align(128))]
 pub(crate) struct Gate<T> {
     bias: AtomicPtr<T>,
-    id: usize,
+    id: GateId,
     fences: Fences,
     /// Whether only threads that are inside of some gate are let in, for the rest of its life.
     for_insiders: AtomicBool,
@@ -152,7 +155,7 @@ impl<T: Tenant> Gate<T> {
     pub(crate) fn with_fences(fences: Fences) -> Self {
         Gate {
             bias: AtomicPtr::new(ptr::null_mut()),
-            id: sync::next_gate(),
+            id: GateId::new(fences),
             fences,
             for_insiders: AtomicBool::new(false),
             current: AtomicPtr::new(ptr::null_mut()),
@@ -174,10 +177,10 @@ impl<T: Tenant> Gate<T> {
     /// The lease must end on this thread in the reverse order of its beginning, as a local of a call does.
     pub(crate) fn enter(&self, limit: Duration) -> Result<Lease<'_, T>, Refusal> {
         let since = Instant::now();
-        match pin::own(self.fences, self.id) {
+        match pin::own(self.id) {
             Some(pin) => self.enter_with(pin, None, since, limit),
             None => {
-                let (pin, kept) = pin::make(self.fences, self.id, &self.pins);
+                let (pin, kept) = pin::make(self.id, &self.pins);
                 let place = NonNull::from(&*pin);
                 // A thread past its thread-locals has a pin for this one lease, by the door, which takes it off the list.
                 let for_one = (!kept).then_some(pin);
@@ -368,6 +371,16 @@ impl<T: Tenant> Gate<T> {
     }
 }
 
+impl<T> Drop for Gate<T> {
+    fn drop(&mut self) {
+        // The next gate at its place finds its pins, and may have a tenant at this address.
+        if let Some(tenant) = &*self.tenant.lock() {
+            self.pins.forget(Arc::as_ptr(tenant).cast());
+        }
+        self.id.end();
+    }
+}
+
 /// Tries again and again, for a few microseconds: who sleeps instead is woken late.
 fn for_a_moment<R>(attempt: impl Fn() -> Option<R>) -> Option<R> {
     (0..sync::TRIES).find_map(|_| {
@@ -451,8 +464,9 @@ mod unpin {
     /// A pin of this thread.
     #[inline(always)]
     pub(super) fn look(pin: &NonNull<Pin>) -> &Pin {
-        // SAFETY: It comes from this thread's table (a stand-in too) or from an `Arc` on the gate's list. The thread's table or
-        // the lease itself (`Way::Door`) keeps it, and a lease is a local of a call: it ends before its thread's table does.
+        // SAFETY: It comes from this thread's row or table, or from an `Arc` on the gate's list. The thread's table or the
+        // lease itself (`Way::Door`) keeps it: what the row shows is in the table, and is taken out of the row before it goes. A
+        // lease is a local of a call: it ends before its thread's table does.
         unsafe { pin.as_ref() }
     }
 

@@ -15,7 +15,7 @@
 //! 3. A lease lets go of the tenant first, and of its entry then.
 
 use super::{
-    Failure, Gate, Inside, Refusal, Tenant, pin,
+    Failure, Gate, GateId, Inside, Refusal, Tenant, pin,
     sync::{Condvar, Instant, Mutex, thread_local},
 };
 use std::{
@@ -75,7 +75,7 @@ impl Book {
     }
 
     /// Whether one of these is inside of this tenant of this gate, and has not ended.
-    fn has(&self, within: &Within, gate: usize, tenant: u64) -> bool {
+    fn has(&self, within: &Within, gate: GateId, tenant: u64) -> bool {
         within.links().any(|link| {
             link.gate == gate && link.tenant == tenant && self.inside.contains_key(&link.lease)
         })
@@ -168,18 +168,18 @@ impl<T: Tenant> Gate<T> {
 
     /// Whether the calling thread is inside.
     pub(crate) fn is_inside_here(&self) -> bool {
-        pin::is_inside(self.fences, self.id)
+        pin::is_inside(self.id)
     }
 
     /// Whether the call further out on this thread, if there is one, is called alone on this tenant.
     pub(crate) fn further_out(&self, tenant: &T) -> Option<bool> {
-        pin::further_out(self.fences, self.id, tenant.number())
+        pin::further_out(self.id, tenant.number())
     }
 
     /// Whether a call within these is inside of this tenant further out: it must not wait for itself. One that is inside
     /// of a tenant of before is not waited for.
     fn lets_in(&self, book: &Book, within: &Within, tenant: u64) -> bool {
-        book.has(within, self.id, tenant) || pin::is_inside(self.fences, self.id)
+        book.has(within, self.id, tenant) || pin::is_inside(self.id)
     }
 }
 
@@ -326,7 +326,7 @@ impl Drop for Place {
 pub(crate) struct Within(Option<Arc<Link>>);
 
 struct Link {
-    gate: usize,
+    gate: GateId,
     lease: u64,
     tenant: u64,
     depth: u32,

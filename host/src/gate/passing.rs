@@ -4,7 +4,7 @@
 //! call whose turn it is to be timed) goes through with a lease.
 
 use super::{
-    Call, Failure, Fences, Gate, Ordering, Refusal, Tenant,
+    Call, Failure, Fences, Gate, NonNull, Ordering, Refusal, Tenant,
     pin::{self, Pin},
     unpin,
 };
@@ -37,7 +37,7 @@ impl<T: Tenant> Gate<T> {
     }
 
     /// Does `work` by the pin alone, with what `find` finds at the tenant; or gives back the `load` that it would need. It
-    /// looks and turns back where it finds nothing, and where callers have to fence.
+    /// looks and turns back where it finds nothing, and where the gate has no place in the thread's row.
     #[inline(always)]
     pub(crate) fn pass_quickly<Found, Load, R>(
         &self,
@@ -46,25 +46,26 @@ impl<T: Tenant> Gate<T> {
         work: impl FnOnce(&T, Found, Load) -> R,
         load: Load,
     ) -> Result<R, Load> {
-        self.pass_with(Fences::OnTheOne, call, find, work, load)
+        match self.id.shown() {
+            Some(pin) => self.pass_by(pin, Fences::OnTheOne, call, find, work, load),
+            None => Err(load),
+        }
     }
 
-    /// Passes with these fences, where the thread has a pin on a gate with such.
+    /// Passes by this pin of the calling thread's, with the gate's fences.
     #[inline(always)]
-    fn pass_with<Found, Load, R>(
+    fn pass_by<Found, Load, R>(
         &self,
+        pin: NonNull<Pin>,
         fences: Fences,
         call: Call,
         find: impl FnOnce(&T) -> Option<Found>,
         work: impl FnOnce(&T, Found, Load) -> R,
         load: Load,
     ) -> Result<R, Load> {
-        let Some(pin) = pin::shown(fences, self.id) else {
-            return Err(load);
-        };
         let pin = unpin::look(&pin);
         let mark = pin.mark.load(Ordering::Relaxed);
-        // That of a thread that is inside is never below, nor that of a stand-in.
+        // That of a thread that is inside is never below.
         if mark >= pin.due.load(Ordering::Relaxed) {
             return Err(load);
         }
@@ -88,26 +89,29 @@ impl<T: Tenant> Gate<T> {
         Err(load)
     }
 
-    /// Does `work` by the pin with a fence, where callers have to fence, or with a lease.
+    /// Does `work` by a pin out of the thread's table, where the gate has no place in its row; or with a lease.
     #[cold]
     #[inline(never)]
     fn pass_slowly<R, F: FnOnce(&T) -> R>(
         &self,
         limit: Duration,
         call: Call,
-        work: F,
+        mut work: F,
         result: &mut Option<R>,
     ) -> Result<(), Refusal> {
-        let fences = Fences::OnEach;
-        let whatever = |_: &T| Some(());
-        let with = |tenant: &T, (), work: F| work(tenant);
-        let work = match self.pass_with(fences, call, whatever, with, work) {
-            Ok(done) => {
-                *result = Some(done);
-                return Ok(());
+        if !self.id.has_place()
+            && let Some(pin) = pin::own(self.id)
+        {
+            let whatever = |_: &T| Some(());
+            let with = |tenant: &T, (), work: F| work(tenant);
+            match self.pass_by(pin, self.fences, call, whatever, with, work) {
+                Ok(done) => {
+                    *result = Some(done);
+                    return Ok(());
+                }
+                Err(not_done) => work = not_done,
             }
-            Err(work) => work,
-        };
+        }
         let lease = self.enter(limit)?;
         lease.note(call).map_err(Refusal::Knot)?;
         let stands_for = unpin::look(&lease.pin).stands_for();
@@ -119,7 +123,7 @@ impl<T: Tenant> Gate<T> {
     /// Counts that a call failed which this thread is inside of.
     #[cold]
     pub(crate) fn count_failure(&self, tenant: &T, failure: Failure) {
-        match pin::own(self.fences, self.id) {
+        match pin::own(self.id) {
             Some(pin) if unpin::look(&pin).tenant.load(Ordering::Relaxed) == tenant.number() => {
                 unpin::look(&pin).fail(failure);
             }

@@ -2,18 +2,17 @@
 //!
 //! See the gate's header for what the mark means and who waits for it. Here is how pins live: one is made when a
 //! thread first comes to a gate, stands on that gate's list and in that thread's table, and is taken off the list when
-//! the thread ends. The table is an array by the gates' ids, so that finding a pin is two loads. Where it has none, it has
-//! a *stand-in*, which nobody is ever let in by: a call that is quick looks at it as at a pin whose call is to be timed.
+//! the thread ends. Where a call has to be quick, it is found in the thread's [row](super::row).
 
 use super::{
-    fence::Fences,
     lease::Call,
+    row::GateId,
     sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Instant, Mutex, Ordering, thread_local},
     tally::{Counts, Failure, Numbers, Tally},
 };
 use std::{
-    cell::{Cell, RefCell},
-    num::NonZero,
+    cell::RefCell,
+    collections::BTreeMap,
     ptr::{self, NonNull},
     sync::{Arc, OnceLock, Weak},
     time::Duration,
@@ -69,10 +68,9 @@ pub(super) struct Pin {
     counts: Counts,
     /// Whose numbers the counts are.
     tally: Mutex<Weak<Tally>>,
+    gate: GateId,
     this: Weak<Pin>,
     thread: Arc<str>,
-    /// Stands where a thread's table has no pin: on no list, and marked by nobody.
-    stands_in: bool,
 }
 
 /// The mark of a thread that is inside, when so many of its leases have ended: above every number of those.
@@ -111,11 +109,7 @@ pub(super) fn since_epoch(then: Instant) -> u64 {
 }
 
 impl Pin {
-    fn new() -> Arc<Self> {
-        Pin::made(false)
-    }
-
-    fn made(stands_in: bool) -> Arc<Self> {
+    fn new(gate: GateId) -> Arc<Self> {
         // The standard library may not know a thread that is past its thread-locals, and panics then.
         let name = match TABLE.try_with(|_| std::thread::current()) {
             Ok(thread) => match thread.name() {
@@ -138,9 +132,9 @@ impl Pin {
             timed: AtomicU64::new(0),
             counts: Counts::new(),
             tally: Mutex::default(),
+            gate,
             this: Weak::clone(this),
             thread: name,
-            stands_in,
         })
     }
 
@@ -274,21 +268,8 @@ impl Pin {
     }
 }
 
-/// A thread's own pins.
-struct Table(RefCell<Own>);
-
-struct Own {
-    pins: Vec<Owned>,
-    /// Stands in the tables where there is no pin, once there is any.
-    stand_in: Option<Arc<Pin>>,
-    /// Where they are, by the ids of their gates. Gates whose callers fence have a table of their own: so a pin that is
-    /// found in the other says that no fence is needed.
-    unfenced: Places,
-    fenced: Places,
-}
-
-/// A table's elements. In place of the first, since no gate has the id 0, stands how many there are.
-type Places = Vec<NonNull<Pin>>;
+/// A thread's own pins, by the numbers of their gates.
+struct Table(RefCell<BTreeMap<usize, Owned>>);
 
 /// A pin, with the list to be taken off when the thread ends.
 struct Owned {
@@ -296,31 +277,23 @@ struct Owned {
     list: Weak<Pins>,
 }
 
-/// Where a thread finds its pins without asking whether its thread-locals are still there: the first of a table's elements.
-type Shortcut = *const NonNull<Pin>;
-
-/// To a table with no element beside the first.
-const NOWHERE: Shortcut = (&raw const NONE).cast();
-static NONE: usize = 0;
-
 thread_local! {
-    static UNFENCED: Cell<Shortcut> = const { Cell::new(NOWHERE) };
-    static FENCED: Cell<Shortcut> = const { Cell::new(NOWHERE) };
-    static TABLE: Table = const {
-        Table(RefCell::new(Own { pins: Vec::new(), stand_in: None, unfenced: Vec::new(), fenced: Vec::new() }))
-    };
+    static TABLE: Table = const { Table(RefCell::new(BTreeMap::new())) };
 }
 
 impl Drop for Table {
     fn drop(&mut self) {
-        for shortcut in [&UNFENCED, &FENCED] {
-            let _gone_already = shortcut.try_with(|shortcut| shortcut.set(NOWHERE));
+        for owned in self.0.get_mut().values() {
+            owned.pin.gate.show(None);
         }
-        for owned in self.0.get_mut().pins.drain(..) {
-            match owned.list.upgrade() {
-                Some(list) => list.remove(&owned.pin),
-                None => owned.pin.settle(),
-            }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        match self.list.upgrade() {
+            Some(list) => list.remove(&self.pin),
+            None => self.pin.settle(),
         }
     }
 }
@@ -360,45 +333,43 @@ pub(super) fn is_inside_any() -> bool {
     TABLE
         .try_with(|table| {
             let own = table.0.borrow();
-            own.pins.iter().any(|owned| owned.pin.is_inside())
+            own.values().any(|owned| owned.pin.is_inside())
         })
         .unwrap_or(false)
 }
 
-/// Whether the calling thread holds a lease on the gate with this id.
-pub(super) fn is_inside(fences: Fences, gate: usize) -> bool {
-    own(fences, gate).is_some_and(|pin| super::unpin::look(&pin).is_inside())
+/// Whether the calling thread holds a lease on this gate.
+pub(super) fn is_inside(gate: GateId) -> bool {
+    own(gate).is_some_and(|pin| super::unpin::look(&pin).is_inside())
 }
 
-/// Whether the calling thread's lease on the gate with this id is on this tenant, for a call made alone; nothing where it
-/// has none.
-pub(super) fn further_out(fences: Fences, gate: usize, tenant: u64) -> Option<bool> {
-    let pin = own(fences, gate)?;
+/// Whether the calling thread's lease on this gate is on this tenant, for a call made alone; nothing where it has none.
+pub(super) fn further_out(gate: GateId, tenant: u64) -> Option<bool> {
+    let pin = own(gate)?;
     let pin = super::unpin::look(&pin);
     pin.is_inside().then(|| {
         pin.is_exclusive.load(Ordering::Relaxed) && pin.tenant.load(Ordering::Relaxed) == tenant
     })
 }
 
-/// The calling thread's pin on the gate with this id and these fences, if it has one.
-pub(super) fn own(fences: Fences, gate: usize) -> Option<NonNull<Pin>> {
-    shown(fences, gate).filter(|pin| !super::unpin::look(pin).stands_in)
+/// The calling thread's pin on this gate, if it has one.
+pub(super) fn own(gate: GateId) -> Option<NonNull<Pin>> {
+    // It may be one of a gate that had the place before.
+    let is_on = |pin: &NonNull<Pin>| super::unpin::look(pin).gate == gate;
+    gate.shown().filter(is_on).or_else(|| {
+        let look_up = |table: &Table| {
+            let own = table.0.borrow();
+            own.get(&gate.number)
+                .map(|owned| NonNull::from(&*owned.pin))
+        };
+        TABLE.try_with(look_up).ok().flatten()
+    })
 }
 
-/// The same; it may be a stand-in, whose mark says that it is to be timed.
-#[inline(always)]
-pub(super) fn shown(fences: Fences, gate: usize) -> Option<NonNull<Pin>> {
-    let shortcut = match fences {
-        Fences::OnTheOne => UNFENCED.with(Cell::get),
-        Fences::OnEach => FENCED.with(Cell::get),
-    };
-    (gate < length(shortcut)).then(|| find(shortcut, gate))
-}
-
-/// Makes the calling thread's pin on the gate with this id and these fences. Says whether the thread's table keeps it: not
-/// that of a thread past its thread-locals.
-pub(super) fn make(fences: Fences, gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, bool) {
-    let pin = Pin::new();
+/// Makes the calling thread's pin on this gate. Says whether the thread's table keeps it: not that of a thread past its
+/// thread-locals.
+pub(super) fn make(gate: GateId, list: &Arc<Pins>) -> (Arc<Pin>, bool) {
+    let pin = Pin::new(gate);
     let owned = Owned {
         pin: Arc::clone(&pin),
         list: Arc::downgrade(list),
@@ -406,49 +377,12 @@ pub(super) fn make(fences: Fences, gate: usize, list: &Arc<Pins>) -> (Arc<Pin>, 
     // On the list before the first lease, so that no swap can miss it.
     list.0.lock().push(Arc::clone(&pin));
     let kept = TABLE.try_with(|table| {
-        let own = &mut *table.0.borrow_mut();
-        let stand_in = own.stand_in.get_or_insert_with(|| Pin::made(true));
-        let stand_in = NonNull::from(&**stand_in);
-        let (places, shortcut) = match fences {
-            Fences::OnTheOne => (&mut own.unfenced, &UNFENCED),
-            Fences::OnEach => (&mut own.fenced, &FENCED),
-        };
-        if places.len() <= gate {
-            places.resize((gate + 1).next_power_of_two(), stand_in);
-            places[0] = NonNull::without_provenance(
-                NonZero::new(places.len()).unwrap_or(NonZero::<usize>::MIN),
-            );
-        }
-        places[gate] = NonNull::from(&*owned.pin);
-        own.pins.push(owned);
-        shortcut.with(|shortcut| shortcut.set(places.as_ptr()));
+        let before = gate.shown().map(|pin| super::unpin::look(&pin).gate);
+        let mut own = table.0.borrow_mut();
+        own.insert(gate.number, owned);
+        gate.show(Some(NonNull::from(&*pin)));
+        // Its gate has ended, if that had the place.
+        before.and_then(|before| own.remove(&before.number))
     });
     (pin, kept.is_ok())
 }
-
-#[expect(
-    unsafe_code,
-    reason = "a thread reads its own table without asking for its thread-locals"
-)]
-mod shortcut {
-    use super::{NonNull, Pin, Shortcut};
-
-    /// How many elements the table has, with the first.
-    #[inline(always)]
-    pub(super) fn length(shortcut: Shortcut) -> usize {
-        // SAFETY: The shortcut shows the elements of this thread's table, or `NONE`: it is set anew whenever the table grows,
-        // and set to that before it goes. The first of them is a number, as large as a pointer.
-        unsafe { shortcut.cast::<usize>().read() }
-    }
-
-    /// A thread's pin on the gate with this id, which is above 0 and below the length; or a stand-in.
-    #[inline(always)]
-    pub(super) fn find(shortcut: Shortcut, gate: usize) -> NonNull<Pin> {
-        // SAFETY: As above; `gate` is below the table's length, as `shown` has checked.
-        let place = unsafe { shortcut.add(gate) };
-        // SAFETY: As above; nobody else touches this thread's table, and it is not being changed now: only `make` and
-        // the thread's end change it, and neither calls this.
-        unsafe { place.read() }
-    }
-}
-use shortcut::{find, length};

@@ -9,33 +9,23 @@
 //! ask whether it is over. The mark that ends a call is stored with release: who finds it over sees all that it did.
 
 use super::{
-    Fences, Gate, NonNull, Ordering, Tenant,
+    Gate, GateId, NonNull, Ordering, Tenant,
     pin::{self, Pin},
     unpin,
 };
 use std::sync::Arc;
 
-/// Which gate; of use beyond the gate's own life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct GateId {
-    fences: Fences,
-    gate: usize,
-}
-
 impl<T: Tenant> Gate<T> {
     /// Which gate it is.
     pub(crate) fn gate_id(&self) -> GateId {
-        GateId {
-            fences: self.fences,
-            gate: self.id,
-        }
+        self.id
     }
 }
 
 impl GateId {
     /// The calling thread's stay inside of this gate, if it is inside by a pin of its own.
     pub(crate) fn stay(self) -> Option<Brief> {
-        let pin = pin::own(self.fences, self.gate)?;
+        let pin = pin::own(self)?;
         let mark = unpin::look(&pin).mark.load(Ordering::Relaxed);
         pin::is_inside_by(mark).then_some(Brief { pin, mark })
     }

@@ -2,6 +2,7 @@
 
 mod closing;
 mod crowds;
+mod places;
 
 use super::{fence::Fences, *};
 use std::{
@@ -35,16 +36,20 @@ fn numbered(number: u64) -> Arc<Numbered> {
     Arc::new(Numbered(number, AtomicBool::new(false), Arc::default()))
 }
 
+/// One of each kind: its callers fence, or do not and find their pins in their rows, or in their tables.
 fn gates_on(number: u64) -> Vec<Arc<Gate<Numbered>>> {
-    let mut kinds = vec![Fences::OnEach];
-    // Where the system does not offer the other kind, it is not used either.
+    let mut gates = vec![Gate::with_fences(Fences::OnEach)];
+    // Where the system does not offer the other fences, they are not used either.
     if Fences::of_this_process() == Fences::OnTheOne {
-        kinds.push(Fences::OnTheOne);
+        gates.push(Gate::with_fences(Fences::OnTheOne));
+        let mut gate = Gate::with_fences(Fences::OnTheOne);
+        gate.id.end();
+        gate.id = GateId::without_place();
+        gates.push(gate);
     }
-    kinds
+    gates
         .into_iter()
-        .map(|fences| {
-            let gate = Gate::with_fences(fences);
+        .map(|gate| {
             assert!(gate.replace(Some(numbered(number))).is_none());
             Arc::new(gate)
         })
