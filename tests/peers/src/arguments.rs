@@ -72,8 +72,8 @@ impl Arguments {
         let millis = Duration::from_millis;
         if self.quick {
             Effort {
-                call_rounds: 7,
-                call_slice: millis(8),
+                call_rounds: 40,
+                call_slice: millis(2),
                 pause_slice: millis(600),
                 http_rounds: 3,
                 http_slice: millis(200),
@@ -81,8 +81,8 @@ impl Arguments {
             }
         } else {
             Effort {
-                call_rounds: 41,
-                call_slice: millis(12),
+                call_rounds: 240,
+                call_slice: millis(2),
                 pause_slice: millis(3000),
                 http_rounds: 9,
                 http_slice: millis(400),

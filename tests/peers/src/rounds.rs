@@ -27,7 +27,8 @@ pub(crate) struct Series {
     pub(crate) two: Vec<f64>,
 }
 
-/// Lets all of them run, `rounds` times, each for about `slice` at one thread and at two.
+/// Lets all of them run, `rounds` times, each for about `slice` at one thread and at two; in each round all loops are at the
+/// same placement, in the next at another.
 pub(crate) fn run(
     contenders: &[Box<dyn Contender>],
     rounds: usize,
@@ -38,8 +39,8 @@ pub(crate) fn run(
     let mut series = Vec::new();
     for contender in contenders {
         lengths.push((
-            length(slice, |calls| alone(&**contender, calls))?,
-            length(slice, |calls| together(&**contender, calls))?,
+            length(slice, |calls| alone(&**contender, 0, calls))?,
+            length(slice, |calls| together(&**contender, 0, calls))?,
         ));
         series.push(Series {
             who: contender.who(),
@@ -52,10 +53,11 @@ pub(crate) fn run(
         for turn in 0..contenders.len() {
             // Nobody always comes after the same neighbour's leavings at the same time of the round.
             let at = (turn + round) % contenders.len();
-            series[at].one.push(alone(&*contenders[at], lengths[at].0)?);
+            let contender = &*contenders[at];
+            series[at].one.push(alone(contender, round, lengths[at].0)?);
             series[at]
                 .two
-                .push(together(&*contenders[at], lengths[at].1)?);
+                .push(together(contender, round, lengths[at].1)?);
             bar.inc(1);
         }
     }
@@ -81,16 +83,16 @@ fn length(slice: Duration, run: impl Fn(u64) -> Result<f64>) -> Result<u64> {
 }
 
 /// Nanoseconds per call on this thread.
-fn alone(contender: &dyn Contender, calls: u64) -> Result<f64> {
+fn alone(contender: &dyn Contender, placement: usize, calls: u64) -> Result<f64> {
     let mut caller = contender.caller()?;
-    let first = caller.chain(WARM_UP.min(calls), 0);
+    let first = caller.chain(placement, WARM_UP.min(calls), 0);
     let began = Instant::now();
-    black_box(caller.chain(calls, first));
+    black_box(caller.chain(placement, calls, first));
     Ok(began.elapsed().as_nanos() as f64 / calls as f64)
 }
 
 /// Nanoseconds per call of each of two threads that begin at the same time: from the first beginning to the last end.
-fn together(contender: &dyn Contender, calls: u64) -> Result<f64> {
+fn together(contender: &dyn Contender, placement: usize, calls: u64) -> Result<f64> {
     let waiting = AtomicUsize::new(THREADS);
     let processors = processors()?;
     let one_thread = |number: usize| -> Result<(Instant, Instant)> {
@@ -102,13 +104,13 @@ fn together(contender: &dyn Contender, calls: u64) -> Result<f64> {
                 return Err(error);
             }
         };
-        let first = caller.chain(WARM_UP.min(calls), 0);
+        let first = caller.chain(placement, WARM_UP.min(calls), 0);
         waiting.fetch_sub(1, Ordering::AcqRel);
         while waiting.load(Ordering::Acquire) > 0 {
             spin_loop();
         }
         let began = Instant::now();
-        black_box(caller.chain(calls, first));
+        black_box(caller.chain(placement, calls, first));
         Ok((began, Instant::now()))
     };
     let times = thread::scope(|scope| {

@@ -13,7 +13,10 @@ mod wasmtime;
 
 use crate::{builds::Libraries, library::Adder};
 use anyhow::Result;
-use std::{hint::black_box, sync::Arc};
+use std::{arch::asm, hint::black_box, sync::Arc};
+
+/// Where a loop of calls can lie: at so many distances from a cache line's beginning.
+pub(crate) const PLACEMENTS: usize = 4;
 
 /// Who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,20 +49,43 @@ pub(crate) trait Contender: Sync {
 
 /// What one thread calls with.
 pub(crate) trait Caller {
-    /// Calls so often, each with the result of the call before.
-    fn chain(&mut self, calls: u64, first: u64) -> u64;
+    /// Calls so often, each with the result of the call before, in a loop at this placement.
+    fn chain(&mut self, placement: usize, calls: u64, first: u64) -> u64;
 }
 
 impl<F: FnMut(u64, u64) -> u64> Caller for F {
-    // One loop for all; each contender's function is inlined into a copy of its own.
-    fn chain(&mut self, calls: u64, first: u64) -> u64 {
-        let one = black_box(1);
-        let mut value = first;
-        for _ in 0..calls {
-            value = self(value, one);
+    fn chain(&mut self, placement: usize, calls: u64, first: u64) -> u64 {
+        match placement % PLACEMENTS {
+            0 => chain::<0, F>(self, calls, first),
+            1 => chain::<16, F>(self, calls, first),
+            2 => chain::<32, F>(self, calls, first),
+            _ => chain::<48, F>(self, calls, first),
         }
-        value
     }
+}
+
+/// One loop for all; each contender's function is inlined into copies of its own, so many bytes further on in a cache line:
+/// where a linker happens to put a loop is worth a cycle.
+#[inline(never)]
+#[expect(
+    unsafe_code,
+    reason = "an instruction that does nothing, so many times"
+)]
+fn chain<const FURTHER: usize, F: FnMut(u64, u64) -> u64>(
+    call: &mut F,
+    calls: u64,
+    first: u64,
+) -> u64 {
+    // SAFETY: `nop` touches nothing.
+    unsafe {
+        asm!(".skip {further}, 0x90", further = const FURTHER, options(nomem, nostack, preserves_flags));
+    };
+    let one = black_box(1);
+    let mut value = first;
+    for _ in 0..calls {
+        value = call(value, one);
+    }
+    value
 }
 
 /// All of them, in the order of the table.

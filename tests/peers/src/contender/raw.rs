@@ -37,7 +37,7 @@ impl Contender for RawStatus {
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
         let add = black_box(self.0.add_with_status);
-        Ok(Box::new(move |a, b| {
+        Ok(Box::new(#[inline(always)] move |a, b| {
             let returned = add(a, b);
             assert_eq!(returned.status, 0, "adder has no failure");
             returned.value
