@@ -7,9 +7,10 @@
 
 use super::watch::Staged;
 use crate::{
-    child::{self, Examined},
+    child::{Examined, Examiner},
     data::Revision,
-    examiner::Supply,
+    deadline,
+    examiner::{Order, Supply},
     report::Verdict,
     store::Store,
 };
@@ -72,16 +73,18 @@ pub(crate) fn verdict(staged: &Staged, examination: &Examination<'_>) -> Result<
 }
 
 fn examine(staged: &Staged, examination: &Examination<'_>) -> Result<Examined> {
+    let reads = &staged.manifest.reads;
+    let data = (!reads.is_empty()).then(|| Supply::new(reads, examination.data));
+    let order = Order::new(staged.copy.path());
+    let ask = || {
+        let deadline = deadline::after(examination.limit);
+        let heard =
+            Examiner::start(examination.examiner)?.examine(&order, data.as_ref(), deadline)?;
+        Ok(heard.judge(examination.limit))
+    };
     let mut tries = 1;
     loop {
-        let reads = &staged.manifest.reads;
-        let data = (!reads.is_empty()).then(|| Supply::new(reads, examination.data));
-        match child::examine(
-            examination.examiner,
-            staged.copy.path(),
-            examination.limit,
-            data,
-        ) {
+        match ask() {
             Err(error) if tries < TRIES => {
                 tracing::warn!(
                     tries,
