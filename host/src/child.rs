@@ -86,6 +86,12 @@ impl Examiner {
         })
     }
 
+    /// Its number.
+    #[cfg(test)]
+    pub(crate) fn number(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// Has it examine an artifact, until the deadline. `data` is given to one that reads some.
     ///
     /// # Errors
@@ -244,6 +250,11 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
+    /// Whether it has come to its artifact: before its first stage it has touched nothing of it.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.stage.is_some() || self.found.is_some()
+    }
+
     /// Reads what it has told. Says whether there is more to be told.
     fn listens(&mut self, socket: BorrowedFd<'_>) -> bool {
         let mut buffer = [0; 4096];

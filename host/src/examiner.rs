@@ -4,7 +4,8 @@
 //! snapshots it again, and drops it; never does it call an author's method. It tells its parent each stage before it
 //! begins it, over the socket that is its standard input, and last the verdict: so a crash or a silence has a place.
 //!
-//! Which artifact it is to examine comes over the same socket the other way, as its [`Order`]. It examines that one and ends; before its first stage it has touched nothing of it. A plugin that reads hot
+//! Which artifact it is to examine comes over the same socket the other way, as its [`Order`]: now, or once there is one (see
+//! `standby`). It examines that one and ends; before its first stage it has touched nothing of it. A plugin that reads hot
 //! data is given what its datasets hold now, after the order: it parses and checks each, and its `new` can look at it.
 
 use crate::{
@@ -86,7 +87,8 @@ fn write_line(mut to: impl Write, what: &impl Serialize) -> Result<()> {
 /// Examines an artifact and ends the process, if this is an examiner process; does nothing otherwise.
 ///
 /// It must be the first thing in the `main` of a program that is its own examiner (see
-/// [`HostBuilder::examiner`](crate::HostBuilder::examiner)).
+/// [`HostBuilder::examiner`](crate::HostBuilder::examiner)). A host may start such a process before it has an artifact for it:
+/// it waits here then, and ends with its host.
 ///
 /// ```no_run
 /// host::examiner();

@@ -7,15 +7,11 @@
 
 use super::watch::Staged;
 use crate::{
-    child::{Examined, Examiner},
-    data::Revision,
-    deadline,
-    examiner::{Order, Supply},
-    report::Verdict,
+    child::Examined, data::Revision, examiner::Supply, report::Verdict, standby::Examiners,
     store::Store,
 };
 use anyhow::{Context, Result, anyhow};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// How often a platform's failure to run the examiner is tried again.
 const TRIES: u32 = 3;
@@ -30,8 +26,8 @@ pub(crate) struct Vetted {
 
 /// Where verdicts come from.
 pub(crate) struct Examination<'a> {
-    /// The program to run.
-    pub(crate) examiner: &'a Path,
+    /// Who examines.
+    pub(crate) examiners: &'a Examiners,
     /// How long it may take.
     pub(crate) limit: Duration,
     /// What verdicts depend on beside the artifact.
@@ -75,16 +71,10 @@ pub(crate) fn verdict(staged: &Staged, examination: &Examination<'_>) -> Result<
 fn examine(staged: &Staged, examination: &Examination<'_>) -> Result<Examined> {
     let reads = &staged.manifest.reads;
     let data = (!reads.is_empty()).then(|| Supply::new(reads, examination.data));
-    let order = Order::new(staged.copy.path());
-    let ask = || {
-        let deadline = deadline::after(examination.limit);
-        let heard =
-            Examiner::start(examination.examiner)?.examine(&order, data.as_ref(), deadline)?;
-        Ok(heard.judge(examination.limit))
-    };
+    let (copy, limit) = (staged.copy.path(), examination.limit);
     let mut tries = 1;
     loop {
-        match ask() {
+        match examination.examiners.examine(copy, limit, data.as_ref()) {
             Err(error) if tries < TRIES => {
                 tracing::warn!(
                     tries,
