@@ -1,33 +1,39 @@
-//! A child: the examiner process as its parent sees it.
+//! A child: an examiner process as its parent sees it.
+//!
+//! It is *started*, and waits for its order; it is *asked*, once, and heard until it has ended; and it is *ended* with all
+//! that it has left behind, at the latest when it is dropped. Three ways are listened to meanwhile: its socket, its standard
+//! error, and its life. So whatever it does or leaves undone, nothing waits beyond the deadline.
 
 use crate::{
-    deadline,
-    examiner::{MARK, Supply, Tells},
+    examiner::{MARK, Order, Supply, Tells},
     report::Verdict,
 };
 use anyhow::{Context, Result};
-use crossbeam_channel::{Receiver, bounded};
 use rustix::{
-    io::retry_on_intr,
-    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::{read, retry_on_intr},
+    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
 };
 use std::{
-    io::{BufRead, BufReader, Read},
     net::Shutdown,
     os::{
-        fd::OwnedFd,
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{
             net::UnixStream,
             process::{CommandExt, ExitStatusExt},
         },
     },
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 /// Of what the child writes on standard error, so many bytes from the end are quoted.
 const LAST_WORDS: usize = 2048;
+
+/// So long it may take to end once it has told all it has to tell. Telling and ending are moments apart; a plugin whose
+/// destructors hang at exit has told its verdict all the same.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What examining an artifact gave.
 pub(crate) struct Examined {
@@ -42,42 +48,179 @@ pub(crate) fn own_program() -> PathBuf {
     PathBuf::from("/proc/self/exe")
 }
 
-/// Examines a staged copy in a child process of `program`, for at most `limit`. `data` is given to one that reads some.
-///
-/// # Errors
-/// The platform's: the process could not be started or waited for.
-pub(crate) fn examine(
-    program: &Path,
-    staged: &Path,
-    limit: Duration,
-    data: Option<Supply>,
-) -> Result<Examined> {
-    let deadline = deadline::after(limit);
-    let (ours, theirs) = UnixStream::pair().context("making a socket pair for the examiner")?;
-    let mut child = Command::new(program)
-        .arg0("host-examiner")
-        .arg(MARK)
-        .arg(staged)
-        // Its last words are to be the reason, not the way there.
-        .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .with_context(|| format!("starting the examiner {}", program.display()))?;
-    let last_words = listen(&mut child)?;
-    if let Some(data) = data {
-        supply(&ours, data)?;
+/// An examiner process that waits for its order. The kernel ends it with the thread that started it.
+pub(crate) struct Examiner {
+    process: Process,
+    /// Readable once it has ended.
+    life: OwnedFd,
+    socket: UnixStream,
+    stderr: ChildStderr,
+}
+
+impl Examiner {
+    /// Starts one of this program.
+    ///
+    /// # Errors
+    /// The platform's: the process could not be started.
+    pub(crate) fn start(program: &Path) -> Result<Examiner> {
+        let (socket, theirs) = UnixStream::pair().context("making a socket pair")?;
+        let mut process = Command::new(program)
+            .arg0("host-examiner")
+            .arg(MARK)
+            // Its last words are to be the reason, not the way there.
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map(Process::new)
+            .with_context(|| format!("starting the examiner {}", program.display()))?;
+        let stderr = process.child.stderr.take();
+        Ok(Examiner {
+            life: pidfd_open(process.number(), PidfdFlags::empty())
+                .context("watching the examiner")?,
+            stderr: stderr.context("the examiner has no standard error")?,
+            socket,
+            process,
+        })
     }
-    let told = hear(&ours, deadline);
-    // What is still running now is over its time, or has told all it has to tell.
-    let status = end(&mut child, told.found.is_some() || told.hung_up, deadline)?;
-    // A process that the plugin left behind may hold the pipe open for ever.
-    let last_words = last_words
-        .recv_timeout(Duration::from_millis(500))
-        .unwrap_or_default();
-    Ok(judge(told, status, limit, &last_words))
+
+    /// Its number.
+    #[cfg(test)]
+    pub(crate) fn number(&self) -> u32 {
+        self.process.child.id()
+    }
+
+    /// Has it examine an artifact, until the deadline. `data` is given to one that reads some.
+    ///
+    /// # Errors
+    /// The platform's: it could not be given the data, listened to, or waited for.
+    pub(crate) fn examine(
+        mut self,
+        order: &Order,
+        data: Option<&Supply>,
+        deadline: Instant,
+    ) -> Result<Heard> {
+        if let Err(error) = order.write(&self.socket) {
+            // It has hung up, which is heard.
+            tracing::debug!("the examiner has not taken its order: {error:#}");
+        }
+        if let Some(data) = data {
+            supply(&self.socket, data.clone())?;
+        }
+        let mut heard = Heard::default();
+        let has_ended = self.listen(&mut heard, deadline)?;
+        // What is still running now is over its time, or has told all it has to tell.
+        let status = self.process.end()?;
+        let _ends_the_supply = self.socket.shutdown(Shutdown::Both);
+        heard.ended = has_ended.then_some(status);
+        Ok(heard)
+    }
+
+    /// Listens until it has ended, or is to be ended. Says whether it has ended by itself.
+    fn listen(&self, heard: &mut Heard, deadline: Instant) -> Result<bool> {
+        let mut until = deadline;
+        let mut open = vec![Way::Told, Way::Written, Way::Life];
+        let mut has_ended = false;
+        while !open.is_empty() && Instant::now() < until {
+            let patience = if has_ended {
+                // What it has told and written is there by now.
+                Duration::ZERO
+            } else {
+                until.saturating_duration_since(Instant::now())
+            };
+            let ready = self.ready(&open, patience)?;
+            if ready.is_empty() {
+                break;
+            }
+            for way in ready {
+                let goes_on = match way {
+                    Way::Told => heard.listens(self.socket.as_fd()),
+                    Way::Written => heard.overhears(self.stderr.as_fd()),
+                    Way::Life => false,
+                };
+                if goes_on {
+                    continue;
+                }
+                open.retain(|other| *other != way);
+                has_ended |= way == Way::Life;
+                if way != Way::Written {
+                    until = until.min(Instant::now() + GRACE);
+                }
+            }
+        }
+        Ok(has_ended)
+    }
+
+    /// Which of these ways have something, once one has.
+    fn ready(&self, ways: &[Way], patience: Duration) -> Result<Vec<Way>> {
+        let patience = Timespec::try_from(patience).context("a limit that no clock can hold")?;
+        let watched = |way: &Way| {
+            let from = match way {
+                Way::Told => self.socket.as_fd(),
+                Way::Written => self.stderr.as_fd(),
+                Way::Life => self.life.as_fd(),
+            };
+            PollFd::from_borrowed_fd(from, PollFlags::IN)
+        };
+        let mut watched: Vec<PollFd<'_>> = ways.iter().map(watched).collect();
+        retry_on_intr(|| poll(&mut watched, Some(&patience)))
+            .context("listening to the examiner")?;
+        let ready = ways.iter().zip(&watched);
+        let ready = ready.filter(|(_, watched)| !watched.revents().is_empty());
+        Ok(ready.map(|(way, _)| *way).collect())
+    }
+}
+
+/// A way on which something comes from an examiner.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Its socket.
+    Told,
+    /// Its standard error.
+    Written,
+    /// Its end.
+    Life,
+}
+
+/// A process, and whatever it leaves behind in its group: all of it ends when this is dropped.
+struct Process {
+    child: Child,
+    status: Option<ExitStatus>,
+}
+
+impl Process {
+    fn new(child: Child) -> Process {
+        Process {
+            child,
+            status: None,
+        }
+    }
+
+    fn number(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Ends it where it has not ended, and waits for it.
+    fn end(&mut self) -> Result<ExitStatus> {
+        if let Some(status) = self.status {
+            return Ok(status);
+        }
+        // It has not been waited for: until then the number is nobody else's.
+        let _gone_already = kill_process_group(self.number(), Signal::KILL);
+        let status = self.child.wait().context("waiting for the examiner")?;
+        self.status = Some(status);
+        Ok(status)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            tracing::warn!("{error:#}");
+        }
+    }
 }
 
 /// Writes to the child, on a thread of its own: the child may never read it. It ends with the child at the latest.
@@ -94,113 +237,86 @@ fn supply(socket: &UnixStream, data: Supply) -> Result<()> {
     Ok(())
 }
 
-/// What the child has told.
+/// What was heard of a child.
 #[derive(Default)]
-struct Told {
+pub(crate) struct Heard {
     stage: Option<String>,
     found: Option<(Verdict, bool)>,
-    hung_up: bool,
+    /// How it ended, where it did by itself.
+    ended: Option<ExitStatus>,
+    /// What it has told of the next line.
+    line: Vec<u8>,
+    last_words: Vec<u8>,
 }
 
-/// Listens to what the child tells, until the verdict, its end, or the deadline.
-fn hear(socket: &UnixStream, deadline: Instant) -> Told {
-    let mut told = Told::default();
-    let mut lines = BufReader::new(socket);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || socket.set_read_timeout(Some(left)).is_err() {
-            return told;
-        }
-        let mut line = String::new();
-        match lines.read_line(&mut line) {
-            Ok(0) => {
-                told.hung_up = true;
-                return told;
+impl Heard {
+    /// Whether it has come to its artifact: before its first stage it has touched nothing of it.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.stage.is_some() || self.found.is_some()
+    }
+
+    /// Reads what it has told. Says whether there is more to be told.
+    fn listens(&mut self, socket: BorrowedFd<'_>) -> bool {
+        let mut buffer = [0; 4096];
+        let told = some_of(socket, &mut buffer);
+        for part in told.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if !part.ends_with(b"\n") {
+                break;
             }
-            Ok(_) => match serde_json::from_str(&line) {
-                Ok(Tells::Stage { stage }) => told.stage = Some(stage),
+            match serde_json::from_slice(&self.line) {
+                Ok(Tells::Stage { stage }) => self.stage = Some(stage),
                 Ok(Tells::Found { verdict, lasting }) => {
-                    told.found = Some((verdict, lasting));
-                    let _ended = socket.shutdown(Shutdown::Both);
-                    return told;
+                    self.found = Some((verdict, lasting));
+                    return false;
                 }
-                Err(_) => return told,
-            },
-            Err(_out_of_time) => return told,
-        }
-    }
-}
-
-/// Waits for the child's end where it is near, and makes it where it is not. Whatever it has left behind ends with it.
-fn end(child: &mut Child, is_near: bool, deadline: Instant) -> Result<Option<ExitStatus>> {
-    let pid = Pid::from_raw(child.id().cast_signed()).context("the examiner has no number")?;
-    // Telling and ending are moments apart; a plugin whose destructors hang at exit has told its verdict all the same.
-    let grace = deadline.min(Instant::now() + Duration::from_secs(1));
-    let mut has_ended = has_ended(pid)?;
-    while !has_ended && is_near && Instant::now() < grace {
-        std::thread::sleep(Duration::from_micros(100));
-        has_ended = self::has_ended(pid)?;
-    }
-    // It has not been waited for: until then the number is nobody else's.
-    let _gone_already = kill_process_group(pid, Signal::KILL);
-    let status = child.wait().context("waiting for the examiner")?;
-    Ok(has_ended.then_some(status))
-}
-
-/// Whether the child has ended by itself. It is waited for afterwards.
-fn has_ended(pid: Pid) -> Result<bool> {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    let ended = retry_on_intr(|| waitid(WaitId::Pid(pid), options))
-        .context("looking whether the examiner has ended")?;
-    Ok(ended.is_some())
-}
-
-/// Reads the child's standard error to its end, and keeps the last of it.
-fn listen(child: &mut Child) -> Result<Receiver<String>> {
-    let mut stderr = child
-        .stderr
-        .take()
-        .context("the examiner has no standard error")?;
-    let (give, take) = bounded(1);
-    std::thread::Builder::new()
-        .name("examiner-stderr".to_owned())
-        .spawn(move || {
-            let mut kept = Vec::new();
-            let mut buffer = [0; 1024];
-            while let Ok(count @ 1..) = stderr.read(&mut buffer) {
-                kept.extend_from_slice(&buffer[..count]);
-                let surplus = kept.len().saturating_sub(LAST_WORDS);
-                kept.drain(..surplus);
+                Err(_) => return false,
             }
-            let _unheard = give.send(String::from_utf8_lossy(&kept).trim().to_owned());
-        })
-        .context("starting a thread")?;
-    Ok(take)
+            self.line.clear();
+        }
+        !told.is_empty()
+    }
+
+    /// Reads what it has written on standard error, and keeps the last of it. Says whether more may come.
+    fn overhears(&mut self, stderr: BorrowedFd<'_>) -> bool {
+        let mut buffer = [0; 4096];
+        let written = some_of(stderr, &mut buffer);
+        self.last_words.extend_from_slice(written);
+        let surplus = self.last_words.len().saturating_sub(LAST_WORDS);
+        self.last_words.drain(..surplus);
+        !written.is_empty()
+    }
+
+    /// What that says of the artifact, which was given `limit`.
+    pub(crate) fn judge(self, limit: Duration) -> Examined {
+        let stage = self.stage.as_deref().unwrap_or("starting the examiner");
+        let (verdict, lasting) = match (self.found, self.ended) {
+            // Having found it sound and crashed afterwards is a crash all the same: leaving must be safe too.
+            (Some((verdict, lasting)), None) => (verdict, lasting),
+            (Some((verdict, lasting)), Some(status)) if status.success() => (verdict, lasting),
+            (_, Some(status)) => {
+                let last_words = String::from_utf8_lossy(&self.last_words);
+                let reason = crash(stage, status, last_words.trim());
+                (Verdict::Crashed { reason }, false)
+            }
+            (None, None) => (
+                Verdict::Silent {
+                    reason: format!(
+                        "it had not come back from {stage} within {}",
+                        humantime::format_duration(limit)
+                    ),
+                },
+                false,
+            ),
+        };
+        Examined { verdict, lasting }
+    }
 }
 
-fn judge(told: Told, status: Option<ExitStatus>, limit: Duration, last_words: &str) -> Examined {
-    let stage = told.stage.as_deref().unwrap_or("starting the examiner");
-    let (verdict, lasting) = match (told.found, status) {
-        // Having found it sound and crashed afterwards is a crash all the same: leaving must be safe too.
-        (Some((verdict, lasting)), None) => (verdict, lasting),
-        (Some((verdict, lasting)), Some(status)) if status.success() => (verdict, lasting),
-        (_, Some(status)) => (
-            Verdict::Crashed {
-                reason: crash(stage, status, last_words),
-            },
-            false,
-        ),
-        (None, None) => (
-            Verdict::Silent {
-                reason: format!(
-                    "it had not come back from {stage} within {}",
-                    humantime::format_duration(limit)
-                ),
-            },
-            false,
-        ),
-    };
-    Examined { verdict, lasting }
+/// Something of what is there to be read; nothing at the end.
+fn some_of<'a>(from: BorrowedFd<'_>, buffer: &'a mut [u8]) -> &'a [u8] {
+    let count = retry_on_intr(|| read(from, &mut *buffer)).unwrap_or(0);
+    &buffer[..count]
 }
 
 fn crash(stage: &str, status: ExitStatus, last_words: &str) -> String {
@@ -247,25 +363,43 @@ mod tests {
         !matches!(state, Some('Z' | 'X'))
     }
 
+    /// What is heard of a program in this folder that does this, and is given some data.
+    fn examine(folder: &Path, does: &str) -> Examined {
+        let program = folder.join("examiner");
+        fs::write(&program, format!("#!/bin/sh\n{does}\n")).expect("written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("executable");
+        let limit = Duration::from_secs(20);
+        let (order, deadline) = (Order::new(Path::new("liba.so")), Instant::now() + limit);
+        // Another test that starts a process at this moment may hold the script open for a moment more.
+        let examiner = (0..100)
+            .find_map(|_| Examiner::start(&program).ok())
+            .expect("it is started");
+        let data = Supply::new(&[], None);
+        let heard = examiner.examine(&order, Some(&data), deadline);
+        heard.expect("it is heard").judge(limit)
+    }
+
+    #[test]
+    fn what_crashes_with_its_data_unread_has_crashed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        // With a byte of it there is the rest, which makes the socket fail in place of ending.
+        let does = "read order; dd bs=1 count=1 >&2; kill -SEGV $$";
+        let verdict = examine(folder.path(), does).verdict;
+        assert_eq!(verdict.word(), "crashed", "{verdict:?}");
+        let reason = verdict.reason().expect("it has one");
+        assert!(reason.contains("SIGSEGV"), "{reason}");
+    }
+
     #[test]
     fn what_an_examiner_leaves_behind_ends_with_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (program, left) = (folder.path().join("examiner"), folder.path().join("left"));
-        let script = format!(
-            "#!/bin/sh\nsleep 1000 >/dev/null 2>&1 &\necho $! > {}\n",
-            left.display()
-        );
-        fs::write(&program, script).expect("written");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("executable");
-        let limit = Duration::from_secs(20);
-        // Another test that starts a process at this moment may hold the script open for a moment more.
-        let examined = (0..100)
-            .find_map(|_| examine(&program, Path::new("liba.so"), limit, None).ok())
-            .expect("it is started");
+        let left = folder.path().join("left");
+        let does = format!("sleep 1000 >/dev/null 2>&1 &\necho $! > {}", left.display());
+        let examined = examine(folder.path(), &does);
         let reason = examined.verdict.reason().expect("it told nothing");
         assert!(reason.contains("exit status: 0"), "{reason}");
         let number = fs::read_to_string(&left).expect("it left a process");
-        let until = Instant::now() + limit;
+        let until = Instant::now() + Duration::from_secs(20);
         while runs(number.trim()) {
             assert!(Instant::now() < until, "{number} runs");
             std::thread::yield_now();

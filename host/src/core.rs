@@ -17,6 +17,7 @@ use crate::{
     interfaces::{Interfaces, User},
     pace,
     slot::{self, Slot, Slots},
+    standby::Examiners,
     store::Store,
     sweeper::Sweeper,
     task::Calling,
@@ -43,8 +44,8 @@ pub(crate) struct Core {
     pub(crate) state_dir: PathBuf,
     /// The watched directory.
     pub(crate) directory: Option<PathBuf>,
-    /// The program that examines artifacts.
-    pub(crate) examiner: PathBuf,
+    /// Who examines artifacts.
+    pub(crate) examiners: Examiners,
     /// What verdicts depend on beside the artifact.
     pub(crate) host_build: String,
     /// Where callers find plugins.

@@ -4,8 +4,9 @@
 //! snapshots it again, and drops it; never does it call an author's method. It tells its parent each stage before it
 //! begins it, over the socket that is its standard input, and last the verdict: so a crash or a silence has a place.
 //!
-//! A plugin that reads hot data is given what its datasets hold now, over the same socket the other way: it parses and checks
-//! each, and its `new` can look at it.
+//! Which artifact it is to examine comes over the same socket the other way, as its [`Order`]: now, or once there is one (see
+//! `standby`). It examines that one and ends; before its first stage it has touched nothing of it. A plugin that reads hot
+//! data is given what its datasets hold now, after the order: it parses and checks each, and its `new` can look at it.
 
 use crate::{
     artifact::elf,
@@ -20,13 +21,14 @@ use anyhow::{Context, Result, ensure};
 use plugin_api::manifest::{Encoding, Manifest};
 use serde::{Deserialize, Serialize};
 use std::{
+    ffi::OsString,
     io::{BufRead, BufReader, Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
     sync::Arc,
 };
 
-/// The first argument of an examiner process; the second is the artifact.
+/// The first argument of an examiner process.
 pub(crate) const MARK: &str = "--examine-artifact-for-host";
 
 /// What the examiner tells its parent, one JSON object a line.
@@ -47,10 +49,46 @@ pub(crate) enum Tells {
     },
 }
 
+/// What an examiner is asked for, one JSON object in one line. What the artifact reads of data follows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// The staged copy, by a path that need not be text.
+    artifact: OsString,
+}
+
+impl Order {
+    /// To examine this staged copy.
+    pub(crate) fn new(staged: &Path) -> Order {
+        Order {
+            artifact: staged.into(),
+        }
+    }
+
+    /// Writes it for the examiner.
+    pub(crate) fn write(&self, to: impl Write) -> Result<()> {
+        write_line(to, self)
+    }
+
+    /// Waits for it. One that never comes is an error.
+    fn read(mut from: impl BufRead) -> Result<Order> {
+        let mut line = String::new();
+        from.read_line(&mut line)?;
+        Ok(serde_json::from_str(&line)?)
+    }
+}
+
+/// Writes one JSON object in one line.
+fn write_line(mut to: impl Write, what: &impl Serialize) -> Result<()> {
+    let mut line = serde_json::to_vec(what)?;
+    line.push(b'\n');
+    Ok(to.write_all(&line)?)
+}
+
 /// Examines an artifact and ends the process, if this is an examiner process; does nothing otherwise.
 ///
 /// It must be the first thing in the `main` of a program that is its own examiner (see
-/// [`HostBuilder::examiner`](crate::HostBuilder::examiner)).
+/// [`HostBuilder::examiner`](crate::HostBuilder::examiner)). A host may start such a process before it has an artifact for it:
+/// it waits here then, and ends with its host.
 ///
 /// ```no_run
 /// host::examiner();
@@ -60,12 +98,9 @@ pub fn examiner() {
     if !is_examiner() {
         return;
     }
-    let status = match std::env::args_os().nth(2) {
-        Some(artifact) => match examine_for_parent(Path::new(&artifact)) {
-            Ok(()) => 0,
-            Err(_parent_gone) => 2,
-        },
-        None => 2,
+    let status = match examine_for_parent() {
+        Ok(()) => 0,
+        Err(_parent_gone) => 2,
     };
     #[expect(
         clippy::exit,
@@ -82,7 +117,7 @@ pub(crate) fn is_examiner() -> bool {
 }
 
 /// What a plugin is given of the datasets it reads; the contents follow, one after the other.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Supply {
     /// In the order of its manifest; `None` where nothing is at hand.
     given: Option<Vec<Given>>,
@@ -91,7 +126,7 @@ pub(crate) struct Supply {
 }
 
 /// One content that is given.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Given {
     dataset: String,
     revision: u64,
@@ -129,9 +164,7 @@ impl Supply {
 
     /// Writes it for the examiner.
     pub(crate) fn write(&self, to: &mut impl Write) -> Result<()> {
-        let mut line = serde_json::to_vec(self)?;
-        line.push(b'\n');
-        to.write_all(&line)?;
+        write_line(&mut *to, self)?;
         for revision in &self.contents {
             to.write_all(&data::crossing(revision).1)?;
         }
@@ -139,8 +172,7 @@ impl Supply {
     }
 
     /// Reads it, with the contents.
-    fn read(from: impl Read) -> Result<Option<Contents>> {
-        let mut from = BufReader::new(from);
+    fn read(mut from: impl BufRead) -> Result<Option<Contents>> {
         let mut line = String::new();
         from.read_line(&mut line)?;
         let supply: Supply = serde_json::from_str(&line)?;
@@ -162,8 +194,8 @@ impl Supply {
     }
 }
 
-fn examine_for_parent(artifact: &Path) -> Result<()> {
-    // Neither a core file nor a life beyond the parent's.
+fn examine_for_parent() -> Result<()> {
+    // Neither a core file nor a life beyond that of the parent's thread.
     let _kept = rustix::process::setrlimit(
         rustix::process::Resource::Core,
         rustix::process::Rlimit {
@@ -174,25 +206,20 @@ fn examine_for_parent(artifact: &Path) -> Result<()> {
     let _kept =
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let stdin = std::io::stdin().as_fd().try_clone_to_owned()?;
-    let mut parent = UnixStream::from(stdin);
-    let supply = parent.try_clone()?;
-    let mut tell = |tells: &Tells| -> Result<()> {
-        let mut line = serde_json::to_vec(tells)?;
-        line.push(b'\n');
-        Ok(parent.write_all(&line)?)
-    };
-    let (verdict, lasting) = examine(artifact, supply, &mut |stage| {
-        tell(&Tells::Stage {
-            stage: stage.to_owned(),
-        })
+    let parent = UnixStream::from(stdin);
+    let mut given = BufReader::new(parent.try_clone()?);
+    let order = Order::read(&mut given)?;
+    let (verdict, lasting) = examine(Path::new(&order.artifact), given, &mut |stage| {
+        let stage = stage.to_owned();
+        write_line(&parent, &Tells::Stage { stage })
     })?;
-    tell(&Tells::Found { verdict, lasting })
+    write_line(&parent, &Tells::Found { verdict, lasting })
 }
 
 /// Gives the verdict, and whether it depends on nothing but the artifact.
 fn examine(
     artifact: &Path,
-    supply: UnixStream,
+    supply: impl BufRead,
     stage: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<(Verdict, bool)> {
     let refused = |reason: String| Verdict::Refused { reason };
@@ -258,7 +285,7 @@ fn examine(
 fn exhibits(
     library: &Library,
     manifest: &Manifest,
-    supply: UnixStream,
+    supply: impl BufRead,
     stage: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<Result<Arc<Exhibits>, String>> {
     if manifest.reads.is_empty() {
@@ -324,4 +351,23 @@ fn try_handover(
             .map_err(|difference| format!("it does not keep its own state: {difference}")),
         Err(fault) => Err(format!("taking a snapshot of the restored state: {fault}")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    #[test]
+    fn an_order_is_one_line_whatever_the_path() {
+        let path = Path::new(OsStr::from_bytes(b"/a\n\xff/lib.so"));
+        let mut written = Vec::new();
+        Order::new(path).write(&mut written).expect("written");
+        written.extend_from_slice(b"what follows");
+        let mut rest = written.as_slice();
+        let order = Order::read(&mut rest).expect("read");
+        assert_eq!(order.artifact, path);
+        assert_eq!(rest, b"what follows");
+        Order::read(&b""[..]).expect_err("the parent has hung up");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     announce::Announcer,
+    child,
     clock::Clock,
     config::{CallConfig, Config},
     core::Core,
@@ -19,6 +20,7 @@ use crate::{
         HostStatus, PluginStatus, ShutdownReport, SwapReport, Trigger, UnloadReport, Verdict,
     },
     slot::Slots,
+    standby::Examiners,
     status,
     step::Step,
     steps::watch::{self, NotStaged},
@@ -131,6 +133,9 @@ impl HostBuilder {
 
     /// Runs this program to examine artifacts: one whose `main` begins with [`examiner`](crate::examiner). Default: the
     /// running program itself, whose `main` must begin so then.
+    ///
+    /// Once it has examined an artifact, the host starts it ahead for the next one: a process of it waits, with the
+    /// environment of the moment at which it was started. A file that was replaced meanwhile is started anew.
     pub fn examiner(mut self, program: impl Into<PathBuf>) -> Self {
         self.examiner = Some(program.into());
         self
@@ -166,16 +171,18 @@ impl HostBuilder {
         let (sweeper, sweeper_thread) =
             Sweeper::start(interposition, Arc::clone(&announcer), Arc::clone(&workers))?;
         threads.push(sweeper_thread);
-        let examiner = self.examiner.unwrap_or_else(crate::child::own_program);
+        let examiner = self.examiner.unwrap_or_else(child::own_program);
+        let host_build = build_of(&examiner);
+        let examiners = Examiners::with_standby(examiner)?;
         let data = Data::open(&self.config.data, &state_dir, Arc::clone(&announcer))?;
         let core = Arc::new_cyclic(|itself| Core {
             itself: Weak::clone(itself),
-            host_build: build_of(&examiner),
+            host_build,
             config: self.config,
             store,
             state_dir,
             directory,
-            examiner,
+            examiners,
             slots: Slots::default(),
             closing: Mutex::new(()),
             releasing: Mutex::new(()),
@@ -377,7 +384,7 @@ impl Host {
         let core = self.core();
         let limit = core.config.plugins.each.vet_timeout;
         let staging = core.store.staged_dir();
-        vetting::vet_in(staging, file, &core.examiner, limit, Some(&core.data))
+        vetting::vet_in(staging, file, &core.examiners, limit, Some(&core.data))
     }
 
     /// Looks at the whole directory again, and asks the sources of all datasets for their truth.
@@ -490,6 +497,7 @@ impl Owner {
                     .push(format!("{}: {:#}", slot.name, error.cause)),
             }
         }
+        core.examiners.close();
         if let Err(error) = core.store.give_back_generations() {
             tracing::warn!("the numbers of generations will have a gap: {error:#}");
         }

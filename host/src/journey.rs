@@ -194,7 +194,7 @@ fn candidate(
     let vetted = book.step(Step::Vet, || {
         let held = core.data.held_for(&staged.manifest.reads, proposed)?;
         let examination = Examination {
-            examiner: &core.examiner,
+            examiners: &core.examiners,
             limit: config.vet_timeout,
             host_build: &core.host_build,
             store: Some(&core.store),

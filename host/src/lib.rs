@@ -5,11 +5,11 @@
 //! load, drain, hand over, switch, unload. Whatever fails on the way changes nothing.
 //!
 //! Modules, in the order in which an artifact meets them: `directory` and `foreman` (what appears in the watched
-//! directory), `journey` (the order of the steps), `steps`, `examiner` and `child` (vetting in another process), `foreign`
-//! (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `method` (calls by name), `handle`,
-//! `port` and `interfaces` (calls with plain types), `async_call`, `pending` and `task` (calls that wait without a thread),
-//! `desk` (what a plugin asks of the host), `sweeper` (the way out of memory), `store` (what is kept on disk), `recovery` (how a
-//! host comes back to it). Beside it: `data` (what plugins depend on that changes while they run).
+//! directory), `journey` (the order of the steps), `steps`, `examiner`, `child` and `standby` (vetting in another process),
+//! `foreign` (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `method` (calls by name),
+//! `handle`, `port` and `interfaces` (calls with plain types), `async_call`, `pending` and `task` (calls that wait without a
+//! thread), `desk` (what a plugin asks of the host), `sweeper` (the way out of memory), `store` (what is kept on disk),
+//! `recovery` (how a host comes back to it). Beside it: `data` (what plugins depend on that changes while they run).
 //!
 //! There is no global state but four things, named where they stand: the interposed functions of the C library, each
 //! thread's table of its pins on gates, each thread's frame of the data it sees, and the process's registration for memory
@@ -56,6 +56,7 @@ mod recovery;
 pub mod release;
 pub mod report;
 mod slot;
+mod standby;
 mod status;
 mod step;
 mod steps;

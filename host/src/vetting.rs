@@ -1,8 +1,10 @@
 //! Vetting on demand: a file is examined as a load would examine it, and nothing is loaded.
 
 use crate::{
+    child,
     data::Data,
     report::Verdict,
+    standby::Examiners,
     steps::{
         vet::{self, Examination},
         watch,
@@ -20,7 +22,7 @@ use std::{
 /// with [`examiner`](crate::examiner)), for at most `limit`.
 #[must_use]
 pub fn vet(file: &Path, examiner: Option<&Path>, limit: Duration) -> Verdict {
-    let own = crate::child::own_program();
+    let program = examiner.map_or_else(child::own_program, Path::to_owned);
     let staging = match private_folder() {
         Ok(staging) => staging,
         Err(error) => {
@@ -31,7 +33,7 @@ pub fn vet(file: &Path, examiner: Option<&Path>, limit: Duration) -> Verdict {
     };
     // By the name that the kernel has for it: that is how the mapped copy is found.
     let staging = staging.canonicalize().unwrap_or(staging);
-    let verdict = vet_in(&staging, file, examiner.unwrap_or(&own), limit, None);
+    let verdict = vet_in(&staging, file, &Examiners::new(program), limit, None);
     if let Err(error) = std::fs::remove_dir(&staging) {
         tracing::warn!("{} is left behind: {error}", staging.display());
     }
@@ -54,7 +56,7 @@ fn private_folder() -> Result<PathBuf> {
 pub(crate) fn vet_in(
     staging: &Path,
     file: &Path,
-    examiner: &Path,
+    examiners: &Examiners,
     limit: Duration,
     data: Option<&Data>,
 ) -> Verdict {
@@ -69,7 +71,7 @@ pub(crate) fn vet_in(
         None => None,
     };
     let examination = Examination {
-        examiner,
+        examiners,
         limit,
         host_build: "",
         store: None,

@@ -1,4 +1,5 @@
-//! What this process looks like from outside: its mappings, threads, files and memory, as `/proc` tells.
+//! What a process looks like from outside: its mappings, threads, files, memory and children, as `/proc` tells. This process,
+//! unless a number is asked for.
 
 use std::{fs, path::Path};
 
@@ -77,4 +78,43 @@ pub fn resident() -> u64 {
         .and_then(|number| number.trim().parse().ok())
         .expect("the kernel tells resident memory");
     kib * 1024
+}
+
+/// The children of a process that run.
+///
+/// # Panics
+/// When `/proc` cannot be read.
+#[must_use]
+pub fn children(parent: u32) -> Vec<u32> {
+    fs::read_dir("/proc")
+        .expect("/proc can be read")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| matches!(life(*number), Some((state, of)) if of == parent && runs(state)))
+        .collect()
+}
+
+/// Whether a process runs: one that has ended, and that nobody has waited for, does not.
+#[must_use]
+pub fn is_running(number: u32) -> bool {
+    life(number).is_some_and(|(state, _)| runs(state))
+}
+
+/// Whether a process has mapped a file whose path has this in it.
+#[must_use]
+pub fn has_mapped(number: u32, file: &str) -> bool {
+    // One that has ended has mapped nothing.
+    fs::read_to_string(format!("/proc/{number}/maps")).is_ok_and(|maps| maps.contains(file))
+}
+
+/// The state of a process, and its parent.
+fn life(number: u32) -> Option<(char, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+    // The name before may have any character in it.
+    let mut after = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = after.next()?.chars().next()?;
+    Some((state, after.next()?.parse().ok()?))
+}
+
+fn runs(state: char) -> bool {
+    !matches!(state, 'Z' | 'X')
 }

@@ -33,6 +33,13 @@ fn settle(scene: &Scene, host: &Host) {
     });
 }
 
+/// Waits until the next examiner was started ahead: it takes some files.
+fn wait_for_the_standby() {
+    until("an examiner waits", || {
+        (process::children(std::process::id()).len() == 1).then_some(())
+    });
+}
+
 #[test]
 fn no_call_is_lost_or_doubled_and_nothing_is_left_behind() {
     let scene = Scene::new(EXAMINER);
@@ -46,6 +53,7 @@ fn no_call_is_lost_or_doubled_and_nothing_is_left_behind() {
         scene.load(&host, &steady[0].clone().build(warm_up));
     }
     settle(&scene, &host);
+    wait_for_the_standby();
     let (threads, files, memory) = (
         process::thread_names(),
         process::open_files(),
@@ -79,6 +87,7 @@ fn no_call_is_lost_or_doubled_and_nothing_is_left_behind() {
         );
     }
     settle(&scene, &host);
+    wait_for_the_standby();
     until("the threads are as before", || {
         (process::thread_names() == threads).then_some(())
     });
@@ -91,6 +100,7 @@ fn no_call_is_lost_or_doubled_and_nothing_is_left_behind() {
     let gone = host.unload("thread-locals").expect("the unload");
     assert_eq!(gone.departure, Departure::Unmapped);
     host.shutdown(LIMIT);
+    assert_eq!(process::children(std::process::id()), [0; 0]);
     drop(host);
     scene.wait_until_unmapped();
 }

@@ -7,14 +7,11 @@
 
 use super::watch::Staged;
 use crate::{
-    child::{self, Examined},
-    data::Revision,
-    examiner::Supply,
-    report::Verdict,
+    child::Examined, data::Revision, examiner::Supply, report::Verdict, standby::Examiners,
     store::Store,
 };
 use anyhow::{Context, Result, anyhow};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// How often a platform's failure to run the examiner is tried again.
 const TRIES: u32 = 3;
@@ -29,8 +26,8 @@ pub(crate) struct Vetted {
 
 /// Where verdicts come from.
 pub(crate) struct Examination<'a> {
-    /// The program to run.
-    pub(crate) examiner: &'a Path,
+    /// Who examines.
+    pub(crate) examiners: &'a Examiners,
     /// How long it may take.
     pub(crate) limit: Duration,
     /// What verdicts depend on beside the artifact.
@@ -72,16 +69,12 @@ pub(crate) fn verdict(staged: &Staged, examination: &Examination<'_>) -> Result<
 }
 
 fn examine(staged: &Staged, examination: &Examination<'_>) -> Result<Examined> {
+    let reads = &staged.manifest.reads;
+    let data = (!reads.is_empty()).then(|| Supply::new(reads, examination.data));
+    let (copy, limit) = (staged.copy.path(), examination.limit);
     let mut tries = 1;
     loop {
-        let reads = &staged.manifest.reads;
-        let data = (!reads.is_empty()).then(|| Supply::new(reads, examination.data));
-        match child::examine(
-            examination.examiner,
-            staged.copy.path(),
-            examination.limit,
-            data,
-        ) {
+        match examination.examiners.examine(copy, limit, data.as_ref()) {
             Err(error) if tries < TRIES => {
                 tracing::warn!(
                     tries,

@@ -58,8 +58,8 @@ struct Arguments {
     /// Microseconds that each caller pauses between two calls; 0 is full speed.
     #[arg(long, default_value_t = 0)]
     pause: u64,
-    /// Milliseconds of quiet before each swap.
-    #[arg(long, default_value_t = 50)]
+    /// Milliseconds of quiet before each swap; below some 150 its examiner has not been started ahead.
+    #[arg(long, default_value_t = 200)]
     quiet: u64,
     /// One JSON object in place of tables.
     #[arg(long)]

@@ -27,8 +27,8 @@ use tests::{
 const WARM_UP: u64 = 60;
 /// How long retired generations may take to leave before a reading.
 const LEAVE: Duration = Duration::from_secs(30);
-/// How long the threads of a journey may take to end, at least.
-const SETTLE: Duration = Duration::from_millis(100);
+/// How long the threads of a journey may take to end, and the next examiner to be started, at least.
+const SETTLE: Duration = Duration::from_millis(300);
 /// Readings besides the first one.
 const READINGS: u64 = 20;
 
