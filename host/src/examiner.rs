@@ -9,7 +9,6 @@
 //! data is given what its datasets hold now, after the order: it parses and checks each, and its `new` can look at it.
 
 use crate::{
-    artifact::elf,
     data::{self, Format, Revision},
     desk,
     exhibit::{Exhibit, Exhibits},
@@ -54,14 +53,30 @@ pub(crate) enum Tells {
 pub(crate) struct Order {
     /// The staged copy, by a path that need not be text.
     artifact: OsString,
+    /// What it says of itself.
+    manifest: Manifest,
 }
 
 impl Order {
-    /// To examine this staged copy.
-    pub(crate) fn new(staged: &Path) -> Order {
+    /// To examine this staged copy, which has this manifest.
+    pub(crate) fn new(staged: &Path, manifest: Manifest) -> Order {
         Order {
             artifact: staged.into(),
+            manifest,
         }
+    }
+
+    /// To examine a file of this name.
+    #[cfg(test)]
+    pub(crate) fn any(name: &str) -> Order {
+        let manifest = serde_json::json!({
+            "contract": 1, "abi_stable": "", "name": "any", "version": "1.0.0", "panic": "unwind", "mode": "barrier",
+            "methods": [], "interfaces": [],
+        });
+        Order::new(
+            Path::new(name),
+            serde_json::from_value(manifest).expect("a manifest"),
+        )
     }
 
     /// Writes it for the examiner.
@@ -209,7 +224,7 @@ fn examine_for_parent() -> Result<()> {
     let parent = UnixStream::from(stdin);
     let mut given = BufReader::new(parent.try_clone()?);
     let order = Order::read(&mut given)?;
-    let (verdict, lasting) = examine(Path::new(&order.artifact), given, &mut |stage| {
+    let (verdict, lasting) = examine(order, given, &mut |stage| {
         let stage = stage.to_owned();
         write_line(&parent, &Tells::Stage { stage })
     })?;
@@ -218,20 +233,14 @@ fn examine_for_parent() -> Result<()> {
 
 /// Gives the verdict, and whether it depends on nothing but the artifact.
 fn examine(
-    artifact: &Path,
+    order: Order,
     supply: impl BufRead,
     stage: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<(Verdict, bool)> {
     let refused = |reason: String| Verdict::Refused { reason };
-    stage("reading its manifest")?;
-    let bytes = std::fs::read(artifact).context("reading the staged copy")?;
-    let manifest = match elf::manifest(&bytes) {
-        Ok(manifest) => manifest,
-        Err(unfit) => return Ok((refused(unfit.to_string()), true)),
-    };
-    drop(bytes);
+    let Order { artifact, manifest } = order;
     stage("mapping it")?;
-    let library = match Library::open(artifact) {
+    let library = match Library::open(Path::new(&artifact)) {
         Ok(library) => library,
         // It may want another library that is installed tomorrow.
         Err(error) => return Ok((refused(format!("{error:#}")), false)),
@@ -362,7 +371,11 @@ mod tests {
     fn an_order_is_one_line_whatever_the_path() {
         let path = Path::new(OsStr::from_bytes(b"/a\n\xff/lib.so"));
         let mut written = Vec::new();
-        Order::new(path).write(&mut written).expect("written");
+        let order = Order {
+            artifact: path.into(),
+            ..Order::any("")
+        };
+        order.write(&mut written).expect("written");
         written.extend_from_slice(b"what follows");
         let mut rest = written.as_slice();
         let order = Order::read(&mut rest).expect("read");

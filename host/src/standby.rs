@@ -98,22 +98,22 @@ impl Examiners {
         Ok(examiners)
     }
 
-    /// Examines a staged copy, for at most `limit`. `data` is given to one that reads some.
+    /// Has an artifact examined, for at most `limit`. `data` is given to one that reads some.
     ///
     /// # Errors
     /// The platform's: a process could not be started, listened to, or waited for.
     pub(crate) fn examine(
         &self,
-        staged: &Path,
+        order: &Order,
         limit: Duration,
         data: Option<&Supply>,
     ) -> Result<Examined> {
-        let (order, deadline) = (Order::new(staged), deadline::after(limit));
+        let deadline = deadline::after(limit);
         let by_standby = self.take();
-        let by_standby = by_standby.map(|standby| standby.examine(&order, data, deadline));
+        let by_standby = by_standby.map(|standby| standby.examine(order, data, deadline));
         let heard = match by_standby.transpose()? {
             Some(heard) if heard.has_begun() || Instant::now() >= deadline => heard,
-            _ => Examiner::start(&self.program)?.examine(&order, data, deadline)?,
+            _ => Examiner::start(&self.program)?.examine(order, data, deadline)?,
         };
         // A program that has not begun may be no examiner, and go on for ever if nobody gives it up.
         if let Some(starter) = self.starter.as_ref().filter(|_| heard.has_begun()) {
@@ -250,7 +250,7 @@ mod tests {
         }
 
         fn examine(&self) -> Verdict {
-            let examined = self.examiners.examine(Path::new("liba.so"), LIMIT, None);
+            let examined = self.examiners.examine(&Order::any("liba.so"), LIMIT, None);
             examined.expect("it is started").verdict
         }
 
@@ -401,7 +401,9 @@ mod tests {
         rung.try_recv().expect("another is to be started");
         fs::write(&ground.examiners.program, "#!/bin/sh\nexit 3\n").expect("written");
         let verdict = until("it can be run", || {
-            let examined = ground.examiners.examine(Path::new("liba.so"), LIMIT, None);
+            let examined = ground
+                .examiners
+                .examine(&Order::any("liba.so"), LIMIT, None);
             examined.ok().map(|examined| examined.verdict)
         });
         assert_eq!(verdict.word(), "crashed", "{verdict:?}");

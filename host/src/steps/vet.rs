@@ -7,7 +7,11 @@
 
 use super::watch::Staged;
 use crate::{
-    child::Examined, data::Revision, examiner::Supply, report::Verdict, standby::Examiners,
+    child::Examined,
+    data::Revision,
+    examiner::{Order, Supply},
+    report::Verdict,
+    standby::Examiners,
     store::Store,
 };
 use anyhow::{Context, Result, anyhow};
@@ -71,10 +75,11 @@ pub(crate) fn verdict(staged: &Staged, examination: &Examination<'_>) -> Result<
 fn examine(staged: &Staged, examination: &Examination<'_>) -> Result<Examined> {
     let reads = &staged.manifest.reads;
     let data = (!reads.is_empty()).then(|| Supply::new(reads, examination.data));
-    let (copy, limit) = (staged.copy.path(), examination.limit);
+    let order = Order::new(staged.copy.path(), staged.manifest.clone());
     let mut tries = 1;
     loop {
-        match examination.examiners.examine(copy, limit, data.as_ref()) {
+        let examined = (examination.examiners).examine(&order, examination.limit, data.as_ref());
+        match examined {
             Err(error) if tries < TRIES => {
                 tracing::warn!(
                     tries,

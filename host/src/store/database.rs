@@ -5,14 +5,15 @@
 //!
 //! # Invariants
 //! 1. What [`Database::write`] has answered `Ok` to is in the file of this path: one that was removed under the host is
-//!    not written to, since nobody would find it again.
+//!    not written to, since nobody would find it again. What [`Database::jot`] has is there with the next such.
 //! 2. What it has answered `Err` to may be in the file all the same, since a disk can fail at the last moment. Whoever
 //!    writes must be able to write it once more.
 
 use anyhow::{Context as _, Result, ensure};
 use parking_lot::RwLock;
 use redb::{
-    DatabaseError, ReadTransaction, ReadableDatabase as _, WriteTransaction, backends::FileBackend,
+    DatabaseError, Durability, ReadTransaction, ReadableDatabase as _, WriteTransaction,
+    backends::FileBackend,
 };
 use std::{
     fs::{File, OpenOptions},
@@ -91,13 +92,33 @@ impl Database {
         doing: &'static str,
         work: impl FnOnce(&WriteTransaction) -> Result<T>,
     ) -> Result<T> {
+        self.commit(Durability::Immediate, doing, work)
+    }
+
+    /// The same, but that what is written is on disk only after the next [`write`](Database::write): for what can be found
+    /// out anew, and is not worth waiting for.
+    pub(crate) fn jot<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&WriteTransaction) -> Result<T>,
+    ) -> Result<T> {
+        self.commit(Durability::None, doing, work)
+    }
+
+    fn commit<T>(
+        &self,
+        durability: Durability,
+        doing: &'static str,
+        work: impl FnOnce(&WriteTransaction) -> Result<T>,
+    ) -> Result<T> {
         let write = || {
             self.mend()?;
             self.ensure_there()?;
             let open = self.open.read();
             let database = open.as_ref().context("it is not open")?;
             let written = || {
-                let write = database.begin_write()?;
+                let mut write = database.begin_write()?;
+                write.set_durability(durability)?;
                 let result = work(&write)?;
                 write.commit()?;
                 Ok(result)

@@ -25,7 +25,7 @@ impl Store {
         Ok(row.and_then(|row| rows::read(row.value().1, "a verdict").ok()))
     }
 
-    /// Keeps what this build of the host found of the artifact with this digest.
+    /// Keeps what this build of the host found of the artifact with this digest; for good with whatever is written next.
     pub(crate) fn keep_verdict(
         &self,
         digest: Digest,
@@ -40,7 +40,7 @@ impl Store {
         let digest = digest.to_string();
         let key = (digest.as_str(), host_build);
         let row = rows::write(verdict, "a verdict")?;
-        self.write("keeping a verdict", |write| {
+        self.database.jot("keeping a verdict", |write| {
             let place = next(write, rows::VERDICT_PLACES)?;
             let mut order = write.open_table(VERDICT_ORDER)?;
             let mut verdicts = write.open_table(VERDICTS)?;
