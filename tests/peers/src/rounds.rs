@@ -1,6 +1,6 @@
 //! The rounds: every contender in turn, again and again, so that each ratio is between neighbours in time.
 
-use crate::contender::{Contender, Who};
+use crate::contender::{Contender, PLACEMENTS, Who};
 use anyhow::{Result, anyhow};
 use indicatif::ProgressBar;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -154,7 +154,16 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     f64::midpoint(values[last / 2], values[last.div_ceil(2)])
 }
 
-/// The least of them: what the machine gives when nobody else wants it.
+/// The mean of each placement's least time: what the machine gives when nobody else wants it, wherever a loop lies.
+pub(crate) fn undisturbed(values: &[f64]) -> f64 {
+    let of_each = (0..PLACEMENTS).map(|placement| {
+        let there = values.iter().copied().skip(placement).step_by(PLACEMENTS);
+        least(&there.collect::<Vec<_>>())
+    });
+    of_each.sum::<f64>() / PLACEMENTS as f64
+}
+
+/// The least of them.
 pub(crate) fn least(values: &[f64]) -> f64 {
     values.iter().copied().fold(f64::INFINITY, f64::min)
 }

@@ -26,9 +26,12 @@ impl Contender for BehindArcSwap {
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
         let place = &self.0;
-        Ok(Box::new(#[inline(always)] move |a, b| {
-            let adder = place.load();
-            (adder.add)(a, b)
-        }))
+        Ok(Box::new(
+            #[inline(always)]
+            move |a, b| {
+                let adder = place.load();
+                (adder.add)(a, b)
+            },
+        ))
     }
 }

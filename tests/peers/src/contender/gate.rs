@@ -90,6 +90,9 @@ impl Contender for BehindGate {
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
         let gate = &self.0;
-        Ok(Box::new(#[inline(always)] move |a, b| pass(gate, move |add| add(a, b))))
+        Ok(Box::new(
+            #[inline(always)]
+            move |a, b| pass(gate, move |add| add(a, b)),
+        ))
     }
 }

@@ -25,10 +25,13 @@ impl Contender for LuaJit {
             .load("return function(a, b) return a + b end")
             .eval()
             .map_err(|error| anyhow!("{error}"))?;
-        Ok(Box::new(#[inline(always)] move |a: u64, b: u64| {
-            // The function does not keep its state alive.
-            let _state = &lua;
-            add.call::<u64>((a, b)).expect("addition does not fail")
-        }))
+        Ok(Box::new(
+            #[inline(always)]
+            move |a: u64, b: u64| {
+                // The function does not keep its state alive.
+                let _state = &lua;
+                add.call::<u64>((a, b)).expect("addition does not fail")
+            },
+        ))
     }
 }

@@ -43,13 +43,19 @@ impl Ours {
     pub(crate) fn add(&self) -> Result<impl FnMut(u64, u64) -> u64 + '_> {
         // Each thread has a clone, as a service's would.
         let adds = self.adds.clone();
-        Ok(#[inline(always)] move |a, b| adds.add(a, b).expect("calls do not fail"))
+        Ok(
+            #[inline(always)]
+            move |a, b| adds.add(a, b).expect("calls do not fail"),
+        )
     }
 
     /// `Tallies.add`, a `&mut self` method.
     pub(crate) fn add_exclusively(&self) -> Result<impl FnMut(u64, u64) -> u64 + '_> {
         let tallies = self.tallies.clone();
-        Ok(#[inline(always)] move |a, b| tallies.add(a, b).expect("calls do not fail"))
+        Ok(
+            #[inline(always)]
+            move |a, b| tallies.add(a, b).expect("calls do not fail"),
+        )
     }
 
     /// `Adds.busy`: a call that takes so many microseconds.

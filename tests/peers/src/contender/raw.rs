@@ -37,10 +37,13 @@ impl Contender for RawStatus {
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
         let add = black_box(self.0.add_with_status);
-        Ok(Box::new(#[inline(always)] move |a, b| {
-            let returned = add(a, b);
-            assert_eq!(returned.status, 0, "adder has no failure");
-            returned.value
-        }))
+        Ok(Box::new(
+            #[inline(always)]
+            move |a, b| {
+                let returned = add(a, b);
+                assert_eq!(returned.status, 0, "adder has no failure");
+                returned.value
+            },
+        ))
     }
 }

@@ -26,9 +26,12 @@ impl Contender for BehindRwLock {
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
         let lock = &self.0;
-        Ok(Box::new(#[inline(always)] move |a, b| {
-            let adder = lock.read();
-            (adder.add)(a, b)
-        }))
+        Ok(Box::new(
+            #[inline(always)]
+            move |a, b| {
+                let adder = lock.read();
+                (adder.add)(a, b)
+            },
+        ))
     }
 }

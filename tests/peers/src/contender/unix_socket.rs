@@ -68,14 +68,17 @@ impl Contender for UnixSocket {
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
         let mut stream = UnixStream::connect(&self.path)?;
-        Ok(Box::new(#[inline(always)] move |a: u64, b: u64| {
-            let mut request = [0; 16];
-            request[..8].copy_from_slice(&a.to_le_bytes());
-            request[8..].copy_from_slice(&b.to_le_bytes());
-            stream.write_all(&request).expect("the server reads");
-            let mut answer = [0; 8];
-            stream.read_exact(&mut answer).expect("the server answers");
-            u64::from_le_bytes(answer)
-        }))
+        Ok(Box::new(
+            #[inline(always)]
+            move |a: u64, b: u64| {
+                let mut request = [0; 16];
+                request[..8].copy_from_slice(&a.to_le_bytes());
+                request[8..].copy_from_slice(&b.to_le_bytes());
+                stream.write_all(&request).expect("the server reads");
+                let mut answer = [0; 8];
+                stream.read_exact(&mut answer).expect("the server answers");
+                u64::from_le_bytes(answer)
+            },
+        ))
     }
 }

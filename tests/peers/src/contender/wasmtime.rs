@@ -49,9 +49,12 @@ impl Contender for Wasmtime {
         let add = instance
             .get_typed_func::<(u64, u64), u64>(&mut store, "add")
             .map_err(told)?;
-        Ok(Box::new(#[inline(always)] move |a, b| {
-            add.call(&mut store, (a, b))
-                .expect("addition does not trap")
-        }))
+        Ok(Box::new(
+            #[inline(always)]
+            move |a, b| {
+                add.call(&mut store, (a, b))
+                    .expect("addition does not trap")
+            },
+        ))
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     builds::Libraries,
     contender::{self, Who},
     ratios::Ratios,
-    rounds::{self, Series, least, median, ratio},
+    rounds::{self, Series, median, ratio, undisturbed},
     telling::{Section, number, progress},
 };
 use anyhow::{Context, Result};
@@ -47,7 +47,7 @@ impl Results {
                 "over raw",
                 "ns, 2 threads",
                 "2 threads / 1",
-                "least ns, 1 / 2",
+                "undisturbed, 1 / 2",
                 "over the gate, 1 / 2",
                 "over ours, 1 / 2",
             ],
@@ -69,8 +69,8 @@ impl Results {
                 number(ratio(&series.two, &series.one)),
                 format!(
                     "{} / {}",
-                    number(least(&series.one)),
-                    number(least(&series.two))
+                    number(undisturbed(&series.one)),
+                    number(undisturbed(&series.two))
                 ),
                 over(gate),
                 over(ours),
@@ -78,9 +78,11 @@ impl Results {
         }
         section.note(&format!(
             "Medians of {} interleaved rounds of {} ms a contender; a ratio is the median of the rounds' ratios. Two threads, each \
-             kept on a processor, are timed from the first beginning to the last end.",
+             kept on a processor, are timed from the first beginning to the last end. Each round has all loops at the next of {} \
+             placements in a cache line; \"undisturbed\" is the mean of each placement's least time.",
             effort.call_rounds,
-            effort.call_slice.as_millis()
+            effort.call_slice.as_millis(),
+            contender::PLACEMENTS
         ));
         Ok(section)
     }
@@ -98,10 +100,15 @@ impl Results {
             self.of(Who::LuaJit)?,
             self.of(Who::UnixSocket)?,
         );
+        let alone = |above: &Series, below: &Series| {
+            Some(undisturbed(&above.one) / undisturbed(&below.one))
+        };
         let one = |above: &Series, below: &Series| Some(ratio(&above.one, &below.one));
         let two = |above: &Series, below: &Series| Some(ratio(&above.two, &below.two));
         ratios.guarded_vs_raw = one(gate, raw);
+        ratios.guarded_vs_raw_undisturbed = alone(gate, raw);
         ratios.product_vs_raw = one(ours, status);
+        ratios.product_vs_raw_undisturbed = alone(ours, status);
         ratios.mut_vs_raw = one(exclusive, status);
         ratios.two_threads_vs_one = Some(ratio(&ours.two, &ours.one));
         ratios.vs_rwlock_2t = two(lock, ours);
