@@ -12,7 +12,10 @@ use anyhow::{Context, Result};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::{read, retry_on_intr},
-    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
+    process::{
+        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open,
+        pidfd_send_signal, waitid,
+    },
 };
 use std::{
     net::Shutdown,
@@ -51,8 +54,6 @@ pub(crate) fn own_program() -> PathBuf {
 /// An examiner process that waits for its order. The kernel ends it with the thread that started it.
 pub(crate) struct Examiner {
     process: Process,
-    /// Readable once it has ended.
-    life: OwnedFd,
     socket: UnixStream,
     stderr: ChildStderr,
 }
@@ -64,7 +65,7 @@ impl Examiner {
     /// The platform's: the process could not be started.
     pub(crate) fn start(program: &Path) -> Result<Examiner> {
         let (socket, theirs) = UnixStream::pair().context("making a socket pair")?;
-        let mut process = Command::new(program)
+        let child = Command::new(program)
             .arg0("host-examiner")
             .arg(MARK)
             // Its last words are to be the reason, not the way there.
@@ -74,12 +75,10 @@ impl Examiner {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
-            .map(Process::new)
             .with_context(|| format!("starting the examiner {}", program.display()))?;
+        let mut process = Process::new(child)?;
         let stderr = process.child.stderr.take();
         Ok(Examiner {
-            life: pidfd_open(process.number(), PidfdFlags::empty())
-                .context("watching the examiner")?,
             stderr: stderr.context("the examiner has no standard error")?,
             socket,
             process,
@@ -102,8 +101,8 @@ impl Examiner {
         data: Option<&Supply>,
         deadline: Instant,
     ) -> Result<Heard> {
-        if let Err(error) = order.write(&self.socket) {
-            // It has hung up, which is heard.
+        if let Err(error) = self.order(order, deadline) {
+            // It has hung up, which is heard; or does not read, and tells nothing.
             tracing::debug!("the examiner has not taken its order: {error:#}");
         }
         if let Some(data) = data {
@@ -113,9 +112,18 @@ impl Examiner {
         let has_ended = self.listen(&mut heard, deadline)?;
         // What is still running now is over its time, or has told all it has to tell.
         let status = self.process.end()?;
-        let _ends_the_supply = self.socket.shutdown(Shutdown::Both);
         heard.ended = has_ended.then_some(status);
         Ok(heard)
+    }
+
+    /// Writes the order, which may be too long to be written before the other side reads.
+    fn order(&self, order: &Order, deadline: Instant) -> Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // None at all would be no limit.
+        let left = left.max(Duration::from_millis(1));
+        self.socket.set_write_timeout(Some(left))?;
+        order.write(&self.socket)?;
+        Ok(self.socket.set_write_timeout(None)?)
     }
 
     /// Listens until it has ended, or is to be ended. Says whether it has ended by itself.
@@ -160,7 +168,7 @@ impl Examiner {
             let from = match way {
                 Way::Told => self.socket.as_fd(),
                 Way::Written => self.stderr.as_fd(),
-                Way::Life => self.life.as_fd(),
+                Way::Life => self.process.life.as_fd(),
             };
             PollFd::from_borrowed_fd(from, PollFlags::IN)
         };
@@ -184,22 +192,35 @@ enum Way {
     Life,
 }
 
+impl Drop for Examiner {
+    fn drop(&mut self) {
+        // Whoever writes to it gives up, also where something that it left behind still has the other end.
+        let _gone_already = self.socket.shutdown(Shutdown::Both);
+    }
+}
+
 /// A process, and whatever it leaves behind in its group: all of it ends when this is dropped.
 struct Process {
     child: Child,
+    /// Readable once it has ended.
+    life: OwnedFd,
     status: Option<ExitStatus>,
 }
 
 impl Process {
-    fn new(child: Child) -> Process {
-        Process {
-            child,
-            status: None,
+    fn new(mut child: Child) -> Result<Process> {
+        match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
+            Ok(life) => Ok(Process {
+                child,
+                life,
+                status: None,
+            }),
+            Err(error) => {
+                let _gone_already = child.kill();
+                let _no_more = child.wait();
+                Err(error).context("watching the examiner")
+            }
         }
-    }
-
-    fn number(&self) -> Pid {
-        Pid::from_child(&self.child)
     }
 
     /// Ends it where it has not ended, and waits for it.
@@ -207,8 +228,13 @@ impl Process {
         if let Some(status) = self.status {
             return Ok(status);
         }
-        // It has not been waited for: until then the number is nobody else's.
-        let _gone_already = kill_process_group(self.number(), Signal::KILL);
+        let _gone_already = pidfd_send_signal(&self.life, Signal::KILL);
+        // As long as nobody has waited for it, as a program that ignores SIGCHLD has, the number is nobody else's.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if retry_on_intr(|| waitid(WaitId::PidFd(self.life.as_fd()), look)).is_ok() {
+            let group = Pid::from_child(&self.child);
+            let _gone_already = kill_process_group(group, Signal::KILL);
+        }
         let status = self.child.wait().context("waiting for the examiner")?;
         self.status = Some(status);
         Ok(status)
@@ -363,20 +389,36 @@ mod tests {
         !matches!(state, Some('Z' | 'X'))
     }
 
-    /// What is heard of a program in this folder that does this, and is given some data.
+    /// What is heard of a program in this folder that does this, and is given an order and some data.
     fn examine(folder: &Path, does: &str) -> Examined {
+        examine_within(
+            Duration::from_secs(20),
+            folder,
+            does,
+            &Order::any("liba.so"),
+        )
+    }
+
+    fn examine_within(limit: Duration, folder: &Path, does: &str, order: &Order) -> Examined {
         let program = folder.join("examiner");
         fs::write(&program, format!("#!/bin/sh\n{does}\n")).expect("written");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("executable");
-        let limit = Duration::from_secs(20);
-        let (order, deadline) = (Order::any("liba.so"), Instant::now() + limit);
         // Another test that starts a process at this moment may hold the script open for a moment more.
         let examiner = (0..100)
             .find_map(|_| Examiner::start(&program).ok())
             .expect("it is started");
         let data = Supply::new(&[], None);
-        let heard = examiner.examine(&order, Some(&data), deadline);
+        let heard = examiner.examine(order, Some(&data), Instant::now() + limit);
         heard.expect("it is heard").judge(limit)
+    }
+
+    #[test]
+    fn an_order_that_is_not_read_is_over_in_time() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let order = Order::any(&"a".repeat(4 << 20));
+        let limit = Duration::from_millis(200);
+        let examined = examine_within(limit, folder.path(), "exec sleep 1000", &order);
+        assert_eq!(examined.verdict.word(), "silent");
     }
 
     #[test]

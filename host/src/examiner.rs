@@ -209,7 +209,17 @@ impl Supply {
     }
 }
 
+/// Closes what was inherited beside standard input, output and error: a standby that waits for hours must not keep a
+/// connection or a lock of its host's alive.
+#[expect(unsafe_code, reason = "a system call that no safe crate offers")]
+fn close_what_was_inherited() {
+    // SAFETY: It takes no pointers. Nothing in this process has a descriptor of its own yet: this is the first thing that its
+    // `main` does.
+    let _not_before_linux_5_9 = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+}
+
 fn examine_for_parent() -> Result<()> {
+    close_what_was_inherited();
     // Neither a core file nor a life beyond that of the parent's thread.
     let _kept = rustix::process::setrlimit(
         rustix::process::Resource::Core,

@@ -135,7 +135,7 @@ impl Interfaces {
     pub(crate) fn propose(slot: &Arc<Slot>, tables: &Arc<Tables>) -> Result<Proposal, String> {
         let mut book = slot.interfaces.0.lock();
         book.check(slot, tables.offered())?;
-        for (place, in_use) in (0..).zip(&book.places) {
+        for (place, in_use) in (0..=u8::MAX).zip(&book.places) {
             // One that nobody counts for any more may be missing.
             if let Some(in_use) = in_use
                 && fits(tables.offered(), &in_use.wanted).is_ok()

@@ -6,7 +6,7 @@
 //!
 //! # Invariants
 //! 1. One host at a time: the lock is held as long as the store is open, and falls with the process.
-//! 2. What a method has answered `Ok` to is on disk.
+//! 2. What a method has answered `Ok` to is on disk; a kept verdict with what is written next.
 //! 3. A file under `artifacts/` or `snapshots/` is whole from the moment it has its name: it is written under another
 //!    one, or linked from a finished file.
 //! 4. Everything is bounded: records of a plugin, kept verdicts, artifacts, and one saved state a plugin.

@@ -1,5 +1,7 @@
 //! The standby: who waits for the next artifact examines it, and ends with its host, however that ends.
 
+use rustix::io::{FdFlags, fcntl_setfd};
+use std::{fs, path::Path};
 use tempfile::TempDir;
 use tests::{Artifact, Program, process, until};
 
@@ -37,6 +39,29 @@ fn ends(examiner: u32) {
     until("the examiner has ended", || {
         (!process::is_running(examiner)).then_some(())
     });
+}
+
+/// Whether a process has this file open.
+fn has_open(number: u32, file: &Path) -> bool {
+    let descriptors = fs::read_dir(format!("/proc/{number}/fd")).expect("it runs");
+    descriptors
+        .flatten()
+        .any(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|opened| opened == file))
+}
+
+#[test]
+fn who_waits_keeps_nothing_open_that_its_host_has_inherited() {
+    let plugins = folder();
+    Artifact::of("steady").place(plugins.path());
+    let place = plugins.path().canonicalize().expect("it is there");
+    let file = place.join("inherited");
+    let inherited = fs::File::create(&file).expect("a file");
+    // As a C library opens files: whoever is started has it too.
+    fcntl_setfd(&inherited, FdFlags::empty()).expect("a flag less");
+    let host = run(&plugins);
+    assert!(has_open(host.pid(), &file));
+    let waits = standby(&host);
+    until("it is closed", || (!has_open(waits, &file)).then_some(()));
 }
 
 #[test]

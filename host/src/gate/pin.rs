@@ -19,7 +19,7 @@ use std::{
 };
 
 /// Of short calls at full speed, one in so many is timed.
-const SELDOM: u64 = 2048;
+const SELDOM: u64 = 4096;
 /// A call is long that takes this: every call is timed then.
 const LONG: Duration = Duration::from_micros(10);
 /// Timed calls of a thread that are closer than this are timed less often.
@@ -370,13 +370,14 @@ pub(super) fn own(gate: GateId) -> Option<NonNull<Pin>> {
 /// thread-locals.
 pub(super) fn make(gate: GateId, list: &Arc<Pins>) -> (Arc<Pin>, bool) {
     let pin = Pin::new(gate);
-    let owned = Owned {
-        pin: Arc::clone(&pin),
-        list: Arc::downgrade(list),
-    };
     // On the list before the first lease, so that no swap can miss it.
     list.0.lock().push(Arc::clone(&pin));
     let kept = TABLE.try_with(|table| {
+        // Not before: dropped, it takes the pin off the list.
+        let owned = Owned {
+            pin: Arc::clone(&pin),
+            list: Arc::downgrade(list),
+        };
         let before = gate.shown().map(|pin| super::unpin::look(&pin).gate);
         let mut own = table.0.borrow_mut();
         own.insert(gate.number, owned);

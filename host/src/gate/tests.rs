@@ -235,8 +235,15 @@ struct CallsAtTheEnd(Arc<Gate<Numbered>>);
 
 impl Drop for CallsAtTheEnd {
     fn drop(&mut self) {
-        let lease = self.0.enter(LONG).expect("open");
+        let gate = &self.0;
+        let lease = gate.enter(LONG).expect("open");
         assert_eq!(lease.tenant().number(), 1);
+        assert_eq!(gate.inside().len(), 1, "it is seen");
+        let mut leaving = gate.replace(Some(numbered(2))).expect("one was there");
+        assert_eq!(leaving.inside().len(), 1, "it is waited for");
+        let leaving = leaving.into_tenant().err().expect("somebody is inside");
+        drop(lease);
+        assert_eq!(leaving.into_tenant().ok().map(|tenant| tenant.0), Some(1));
     }
 }
 
