@@ -60,7 +60,8 @@
 //! for each lease and always goes by the door: what it nests is bounded by its limits only.
 //!
 //! A model checker goes through these protocols in `tests/models`, with full fences on both sides; not through the system
-//! call `membarrier`, which differs only in who fences, nor through threads past their thread-locals.
+//! call `membarrier`, which differs only in who fences, nor through rows, which gates without full fences have, nor through
+//! threads past their thread-locals.
 //!
 //! Why not one lock (2.4 times the cost of a call, 20 times on two threads), counters by shard (1.6 times), or epochs (no
 //! deadline, no names).

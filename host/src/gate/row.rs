@@ -3,7 +3,7 @@
 //! Every thread has one, an array among its thread-locals. A gate whose callers need no fence takes a *place* in all rows at
 //! its birth, the same in each, as long as there is one, and gives it back at its end. What a thread's row shows there is
 //! that thread's pin on the gate; or one on a gate that had the place before, which counts for nobody, so that nobody
-//! passes by it. Gates without a place have their pins looked up in the thread's table, which takes a few nanoseconds more.
+//! passes by it. Gates without a place have their pins looked up in the thread's table, on a way that is not inlined.
 //!
 //! Who may touch what: a row belongs to its thread. What it shows is kept by that thread's table, and taken out of the row
 //! before it goes.
@@ -107,10 +107,9 @@ impl GateId {
         ROW.try_with(shown).ok().flatten()
     }
 
-    /// Has the calling thread's row show this there.
+    /// Has the calling thread's row show this there. It has no destructor, so every thread has it to its end.
     pub(super) fn show(self, pin: Option<NonNull<Pin>>) {
         if self.has_place() {
-            // It has no destructor, so that every thread has it to its end.
             let _done = ROW.try_with(|row| row[usize::from(self.place.0)].set(pin));
         }
     }
