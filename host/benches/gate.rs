@@ -45,6 +45,12 @@ struct Adder {
 }
 
 impl Tenant for Adder {
+    type View = Self;
+
+    fn views(&self) -> [&Self; 2] {
+        [self; 2]
+    }
+
     fn number(&self) -> u64 {
         1
     }

@@ -503,6 +503,14 @@ impl HostServices for Served {
         gate::is_inside_any()
     }
 
+    fn timed_call_begins(&self) {
+        self.0.gate_id.call_begins();
+    }
+
+    fn timed_call_ends(&self) {
+        self.0.gate_id.call_ends();
+    }
+
     fn port(
         &self,
         plugin: RStr<'_>,

@@ -5,7 +5,7 @@ use crate::{
     desk::Desk,
     foreign::{
         instance::{Candidate, Instance, Locking},
-        tables::{Tables, TypedMethod},
+        tables::{Tables, TypedMethod, View},
     },
     gate::{Tally, Tenant},
     pace::Pace,
@@ -65,6 +65,12 @@ pub(crate) struct Generation {
 }
 
 impl Tenant for Generation {
+    type View = View;
+
+    fn views(&self) -> [&View; 2] {
+        self.instance.open_to_callers().views()
+    }
+
     fn number(&self) -> u64 {
         self.life.number
     }

@@ -24,7 +24,7 @@ use plugin_api::{
     Crossing, FaultKind, Interface,
     contract::Object,
 };
-use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+use std::{fmt, hint::cold_path, ops::Deref, sync::Arc, time::Duration};
 
 impl Host {
     /// A handle on a plugin through an interface that it offers: a trait with `#[plugin_api::interface]` from a crate that
@@ -194,7 +194,7 @@ impl Way {
             let passed = self.slot.gate.pass_quickly(
                 call,
                 #[inline(always)]
-                |generation| generation.instance.open_to(self.place),
+                |_, view| view.find(self.place),
                 #[inline(always)]
                 |generation, (object, table), inside: I| {
                     let done = inside(object, table);
@@ -296,7 +296,10 @@ impl Passage {
                 }
                 Ok(value)
             }
-            Err(fault) => Err(self.failed(*fault, generation, method, exclusive)),
+            Err(fault) => {
+                cold_path();
+                Err(self.failed(*fault, generation, method, exclusive))
+            }
         }
     }
 

@@ -26,7 +26,7 @@ use crate::{
     steps::watch::{self, NotStaged},
     store::Store,
     sweeper::Sweeper,
-    vetting,
+    tick, vetting,
     workers::{Bounds, Workers},
 };
 use anyhow::{Context, Result, anyhow, ensure};
@@ -206,6 +206,7 @@ impl HostBuilder {
         drop(as_messenger);
         let sources = core.data.follow(&core.clock)?;
         owner.threads.lock().extend(sources);
+        tick::start(&core);
         recovery::come_back(&core)?;
         if let Some(directory) = &core.directory {
             *owner.foreman.lock() = Some(Foreman::start(&core, directory, self.only)?);

@@ -63,6 +63,7 @@ mod steps;
 mod store;
 mod sweeper;
 mod task;
+mod tick;
 mod turned_away;
 mod vetting;
 mod workers;

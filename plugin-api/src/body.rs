@@ -9,7 +9,7 @@
 use crate::{
     answered::{Answered, OnHeap},
     context::Context,
-    contract::FaultKind,
+    contract::{FaultKind, HostServicesBox},
     face::Object,
     guard::account,
 };
@@ -106,17 +106,45 @@ impl<P> Drop for Housed<P> {
     }
 }
 
-/// What a table's function for a `&self` method does. `object` is the one offered with that table, of the plugin `P`.
+/// What a table's function for a `&self` method does, which tells the host of it where it is `TIMED`. `object` is the one
+/// offered with that table, of the plugin `P`.
 #[inline(always)]
-pub fn shared<P, W>(object: Object, call: impl FnOnce(&P, &Context) -> W) -> Answered<W> {
+pub fn shared<const TIMED: bool, P, W>(
+    object: Object,
+    call: impl FnOnce(&P, &Context) -> W,
+) -> Answered<W> {
     // SAFETY: An object is the address of a body of the plugin whose table this function stands in; it is there until
     // the plugin is retired.
     let body = unsafe { &*object.0.cast::<Body<P>>() };
     // SAFETY: No `&mut` to it exists: the entries that make one are called alone.
     let value = unsafe { &*body.value.get() };
     match value {
-        Some(value) => guarded(|| call(&**value, &body.context)),
+        Some(value) => {
+            let _until_it_has_ended = TIMED.then(|| Timed::begin(&body.context));
+            guarded(|| call(&**value, &body.context))
+        }
         None => Answered::fault(retired()),
+    }
+}
+
+/// A call that the host takes the time of, until this is dropped.
+struct Timed(Option<Arc<HostServicesBox>>);
+
+impl Timed {
+    fn begin(context: &Context) -> Self {
+        let host = context.services();
+        if let Some(host) = &host {
+            host.timed_call_begins();
+        }
+        Timed(host)
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        if let Some(host) = &self.0 {
+            host.timed_call_ends();
+        }
     }
 }
 

@@ -6,7 +6,8 @@
 //! [`HostServices`] it was given.
 //!
 //! # Rules
-//! 1. Fields and methods are only appended, each addition with a new [`CONTRACT_LEVEL`]; none is changed or removed.
+//! 1. Every change raises the [`CONTRACT_LEVEL`]. Fields and methods are only appended; where one has to be changed, hosts do
+//!    not take the levels of before any more.
 //! 2. Whatever a plugin returns lives in the plugin's library: the host copies it and drops it before the call's lease
 //!    ends. Whatever the host passes is borrowed for the call, but for the services, which the plugin owns.
 //! 3. No panic crosses: each side catches its own and answers with a [`Fault`].
@@ -25,8 +26,8 @@ use abi_stable::{
 };
 use std::fmt;
 
-/// The number of this contract. It rises whenever a field or a method is appended.
-pub const CONTRACT_LEVEL: u32 = 1;
+/// The number of this contract. It rises with every change. Since level 2 an [`Offer`] has timed functions.
+pub const CONTRACT_LEVEL: u32 = 2;
 
 /// The symbol a plugin's library exports: a static [`abi_stable::library::LibHeader`].
 pub const EXPORTED_HEADER: &str = "plugin_api_header";
@@ -277,6 +278,12 @@ mod objects {
 
         /// Whether the calling thread is inside a call through a gate, so that a panic on it is caught.
         fn is_inside(&self) -> bool;
+
+        /// A call of one of this plugin's [timed](Offer::timed) functions begins on the calling thread.
+        fn timed_call_begins(&self);
+
+        /// That call ends.
+        fn timed_call_ends(&self);
 
         /// A way into another plugin by an interface that it offers. `description` is what the caller takes the
         /// interface for: what is offered must begin with the same methods.

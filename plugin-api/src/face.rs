@@ -31,9 +31,9 @@ unsafe impl Send for Table {}
 unsafe impl Sync for Table {}
 
 impl Table {
-    /// The table of `P` for an interface.
-    const fn of<I: OfferedBy<P> + ?Sized, P>() -> Table {
-        Table((&raw const *I::TABLE).cast())
+    /// This table of functions for an interface.
+    const fn of<T>(functions: &'static T) -> Table {
+        Table((&raw const *functions).cast())
     }
 
     /// The table at this address, to be passed on.
@@ -71,6 +71,8 @@ pub struct Offer {
     pub description: RStr<'static>,
     /// Its functions.
     pub table: Table,
+    /// The same functions, but that those of `&self` tell the host when they begin and end. A caller may use either.
+    pub timed: Table,
 }
 
 impl Offer {
@@ -80,7 +82,8 @@ impl Offer {
         Offer {
             name: RStr::from_str(I::NAME),
             description: RStr::from_str(I::DESCRIPTION),
-            table: Table::of::<I, P>(),
+            table: Table::of(I::TABLE),
+            timed: Table::of(I::TIMED),
         }
     }
 }

@@ -44,6 +44,8 @@ pub trait Interface: 'static {
 pub trait OfferedBy<P>: Interface {
     /// The functions of `P`.
     const TABLE: &'static Self::Table;
+    /// The same, but that those of `&self` methods tell the host when they begin and end.
+    const TIMED: &'static Self::Table;
 }
 
 /// A way into a plugin that offers an interface: the host's own, or the one that plugins have.

@@ -132,6 +132,10 @@ impl HostServices for Host {
         INSIDE.get()
     }
 
+    fn timed_call_begins(&self) {}
+
+    fn timed_call_ends(&self) {}
+
     /// A host without other plugins.
     fn port(
         &self,

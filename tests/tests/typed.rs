@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tests::{Artifact, Hold, LIMIT, Scene, number};
 
@@ -202,6 +202,8 @@ fn calls_go_on_through_swaps_and_nothing_stays_behind() {
                     while !ended.load(Ordering::Relaxed) {
                         if let Some(adder) = &adder {
                             assert_eq!(adder.add(calls, 1), Ok(calls + 1));
+                            // It leaves something on the thread.
+                            assert_eq!(adder.length("text"), Ok(4));
                         }
                         if let Some(calc) = &calc {
                             assert_eq!(calc.add(calls, 1), Ok(calls + 1));
@@ -232,6 +234,33 @@ fn calls_go_on_through_swaps_and_nothing_stays_behind() {
             assert_eq!(number(&host, "calc", "counted", ""), calls);
         }
     }
+}
+
+#[test]
+fn what_is_long_among_many_short_calls_is_timed_and_all_are_counted() {
+    let (_scene, host) = run(&["adder"]);
+    let adder: Handle<dyn Sums> = host.handle("adder").expect("a handle");
+    let numbers = || {
+        let status = host.plugin("adder").expect("it is known");
+        status.serving.expect("it serves").numbers
+    };
+    // To sum these up takes some milliseconds.
+    let (many, long) = (vec![0.0; 1_000_000], Duration::from_millis(1));
+    let until = Instant::now() + LIMIT;
+    let mut calls = 0;
+    loop {
+        for _ in 0..20 {
+            assert_eq!(adder.add(1, 2), Ok(3));
+        }
+        assert_eq!(adder.sum(&many), Ok(0.0));
+        calls += 21;
+        let latency = numbers().latency.expect("the first one was timed");
+        if latency.max_nanos >= long.as_nanos() as u64 {
+            break;
+        }
+        assert!(Instant::now() < until, "no call is timed any more");
+    }
+    assert_eq!(numbers().calls, calls);
 }
 
 #[test]

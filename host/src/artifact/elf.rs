@@ -11,7 +11,7 @@ use plugin_api::{
 };
 
 /// The oldest contract level that this host takes.
-pub(crate) const OLDEST_CONTRACT_LEVEL: u32 = 1;
+pub(crate) const OLDEST_CONTRACT_LEVEL: u32 = 2;
 
 /// Why bytes are not an artifact to go on with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -65,6 +65,10 @@ impl HostServices for Inert {
         false
     }
 
+    fn timed_call_begins(&self) {}
+
+    fn timed_call_ends(&self) {}
+
     fn port(
         &self,
         _plugin: RStr<'_>,

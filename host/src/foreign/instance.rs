@@ -332,13 +332,9 @@ impl Instance {
         &self.tables
     }
 
-    /// The object, and the table at `place`: where callers find one there, and no `&mut self` method is to be minded.
-    #[inline(always)]
-    pub(crate) fn open_to(&self, place: u8) -> Option<(Object, *const ())> {
-        // Once: what is loaded after the table would be loaded anew.
-        let open: &Tables = &self.open;
-        let table = open.find(place)?;
-        Some((open.object(), table))
+    /// The tables, where no `&mut self` method is to be minded; else some with nothing at any place.
+    pub(crate) fn open_to_callers(&self) -> &Tables {
+        &self.open
     }
 
     /// Lets `inside` call a function of a table, waiting at most `limit` for the calls that it cannot run beside; `None`

@@ -315,6 +315,19 @@ thread_local! {
     static HOME: Cell<usize> = const { Cell::new(0) };
 }
 
+/// How many ranges have been vacated.
+pub(crate) fn vacations() -> usize {
+    VACATIONS.load(Ordering::Acquire)
+}
+
+/// Whether a vacated range has entries, and so waits for threads to come by.
+pub(crate) fn awaits_visits() -> bool {
+    let ranges = RANGES.read().unwrap_or_else(PoisonError::into_inner);
+    ranges.iter().any(|range| {
+        range.vacated.load(Ordering::SeqCst) && range.entries.load(Ordering::SeqCst) > 0
+    })
+}
+
 /// Runs what this thread holds for vacated ranges. Called wherever a thread comes by; costs a load when there is nothing.
 #[inline]
 pub(crate) fn visit() {

@@ -14,6 +14,7 @@ use plugin_api::{
     manifest::Interface,
 };
 use std::{
+    hint::cold_path,
     marker::PhantomData,
     ptr,
     sync::atomic::{AtomicPtr, Ordering},
@@ -24,15 +25,24 @@ pub(crate) const PLACES: usize = 1 << u8::BITS;
 
 /// The tables of one loaded plugin.
 pub(crate) struct Tables {
-    object: Object,
     offered: Vec<Offered>,
-    places: [Place; PLACES],
+    plain: View,
+    /// The same functions, which tell the host when they begin and end.
+    timed: View,
 }
 
 /// An interface that it offers.
 struct Offered {
     interface: Interface,
-    table: Table,
+    plain: Table,
+    timed: Table,
+}
+
+/// The object and its tables, as a call through an interface finds them.
+#[repr(C)]
+pub(crate) struct View {
+    object: Object,
+    places: [Place; PLACES],
 }
 
 /// Where callers find a table.
@@ -100,29 +110,34 @@ impl Tables {
                 .with_context(|| format!("reading the description of `{}`", offer.name))?;
             offered.push(Offered {
                 interface,
-                table: offer.table,
+                plain: offer.table,
+                timed: offer.timed,
             });
         }
         Ok(Tables {
-            object: face.object,
             offered,
-            places: [const { Place::new(ptr::null_mut()) }; PLACES],
+            plain: View::of(face.object),
+            timed: View::of(face.object),
         })
     }
 
     /// Tables of the same object that offer nothing, and never will.
     pub(super) fn without_places(&self) -> Tables {
         Tables {
-            object: self.object,
             offered: Vec::new(),
-            places: [const { Place::new(ptr::null_mut()) }; PLACES],
+            plain: View::of(self.object()),
+            timed: View::of(self.object()),
         }
     }
 
+    /// How callers see them: the plain view, and the timed one.
+    pub(crate) fn views(&self) -> [&View; 2] {
+        [&self.plain, &self.timed]
+    }
+
     /// The object that the tables are of.
-    #[inline(always)]
     pub(super) fn object(&self) -> Object {
-        self.object
+        self.plain.object
     }
 
     /// The interfaces that are offered.
@@ -134,21 +149,20 @@ impl Tables {
     pub(crate) fn set(&self, place: u8, name: &str) {
         let offered = self.offered.iter().find(|o| o.interface.name == name);
         if let Some(offered) = offered {
-            let address = offered.table.address().cast_mut();
-            self.places[usize::from(place)].store(address, Ordering::Release);
+            self.plain.set(place, offered.plain.address());
+            self.timed.set(place, offered.timed.address());
         }
     }
 
     /// Lets callers find nothing at `place`.
     pub(crate) fn clear(&self, place: u8) {
-        self.places[usize::from(place)].store(ptr::null_mut(), Ordering::Release);
+        self.plain.set(place, ptr::null());
+        self.timed.set(place, ptr::null());
     }
 
     /// The address at `place`; `None` where nothing fits there.
-    #[inline(always)]
     pub(crate) fn find(&self, place: u8) -> Option<*const ()> {
-        let table = self.places[usize::from(place)].load(Ordering::Acquire);
-        (!table.is_null()).then(|| table.cast_const())
+        self.plain.find(place).map(|(_, table)| table)
     }
 
     /// The name of a method: `Arithmetic.add`.
@@ -156,10 +170,34 @@ impl Tables {
         let table = self.find(typed.place())?;
         let mut offered = self.offered.iter();
         let interface = &offered
-            .find(|offered| offered.table.address() == table)?
+            .find(|offered| offered.plain.address() == table)?
             .interface;
         let method = interface.methods.get(typed.method())?;
         Some(format!("{}.{}", interface.name, method.name))
+    }
+}
+
+impl View {
+    fn of(object: Object) -> View {
+        View {
+            object,
+            places: [const { Place::new(ptr::null_mut()) }; PLACES],
+        }
+    }
+
+    fn set(&self, place: u8, address: *const ()) {
+        self.places[usize::from(place)].store(address.cast_mut(), Ordering::Release);
+    }
+
+    /// The object, and the address of the table at `place`; `None` where nothing fits there.
+    #[inline(always)]
+    pub(crate) fn find(&self, place: u8) -> Option<(Object, *const ())> {
+        let table = self.places[usize::from(place)].load(Ordering::Acquire);
+        if table.is_null() {
+            cold_path();
+            return None;
+        }
+        Some((self.object, table.cast_const()))
     }
 }
 

@@ -2,10 +2,7 @@
 //!
 //! Four buckets to each doubling: a quantile is told at most a quarter too long, and never too short.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 /// Times below this have a bucket each, in nanoseconds.
 const FINE: u64 = 8;
@@ -57,10 +54,27 @@ impl Latency {
         Duration::from_nanos(self.longest)
     }
 
+    /// Counts calls that took this long.
     pub(super) fn count_in(&mut self, took: Duration, calls: u64) {
+        if calls == 0 {
+            return;
+        }
         let nanos = nanos(took);
         self.buckets[bucket(nanos)] += calls;
         self.longest = self.longest.max(nanos);
+    }
+
+    /// Adds those that others have counted.
+    pub(super) fn add(&mut self, others: &Latency) {
+        for (sum, calls) in self.buckets.iter_mut().zip(&others.buckets) {
+            *sum += calls;
+        }
+        self.longest = self.longest.max(others.longest);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.buckets.fill(0);
+        self.longest = 0;
     }
 }
 
@@ -89,45 +103,6 @@ fn nanos(took: Duration) -> u64 {
     u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Latencies that one thread counts and others read.
-pub(super) struct OwnLatency {
-    buckets: [AtomicU64; BUCKETS],
-    longest: AtomicU64,
-}
-
-impl OwnLatency {
-    pub(super) fn new() -> Self {
-        OwnLatency {
-            buckets: [const { AtomicU64::new(0) }; BUCKETS],
-            longest: AtomicU64::new(0),
-        }
-    }
-
-    /// Counts calls of the thread that it belongs to.
-    pub(super) fn count_in(&self, took: Duration, calls: u64) {
-        let nanos = nanos(took);
-        let place = &self.buckets[bucket(nanos)];
-        place.store(place.load(Ordering::Relaxed) + calls, Ordering::Relaxed);
-        if nanos > self.longest.load(Ordering::Relaxed) {
-            self.longest.store(nanos, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn add_to(&self, sum: &mut Latency) {
-        for (sum, own) in sum.buckets.iter_mut().zip(&self.buckets) {
-            *sum += own.load(Ordering::Relaxed);
-        }
-        sum.longest = sum.longest.max(self.longest.load(Ordering::Relaxed));
-    }
-
-    pub(super) fn clear(&self) {
-        for place in &self.buckets {
-            place.store(0, Ordering::Relaxed);
-        }
-        self.longest.store(0, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,13 +120,13 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_what_was_counted() {
-        let own = OwnLatency::new();
+        let mut own = Latency::default();
         own.count_in(Duration::from_nanos(5), 98);
         own.count_in(Duration::from_micros(1), 1);
         own.count_in(Duration::from_millis(1), 1);
         let mut latency = Latency::default();
         assert_eq!(latency.quantile(0.5), None);
-        own.add_to(&mut latency);
+        latency.add(&own);
         assert_eq!(latency.count(), 100);
         assert_eq!(latency.quantile(0.0), Some(Duration::from_nanos(5)));
         assert_eq!(latency.quantile(0.98), Some(Duration::from_nanos(5)));
@@ -160,7 +135,7 @@ mod tests {
         assert_eq!(latency.quantile(1.0), Some(Duration::from_millis(1)));
         own.clear();
         latency = Latency::default();
-        own.add_to(&mut latency);
+        latency.add(&own);
         assert_eq!(latency, Latency::default());
     }
 }

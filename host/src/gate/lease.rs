@@ -19,8 +19,8 @@ pub(crate) struct Lease<'gate, T: Tenant> {
     pub(super) way: Way<'gate>,
     /// When the caller came to the gate.
     pub(super) since: Instant,
-    /// How many calls its time stands for; 0 as long as it is none.
-    pub(super) stands_for: Cell<u64>,
+    /// Whether it is one for a call.
+    pub(super) is_a_call: Cell<bool>,
     pub(super) _on_this_thread: PhantomData<*const ()>,
 }
 
@@ -65,7 +65,7 @@ impl<T: Tenant> Lease<'_, T> {
 
     /// Says that the call is executed, and to be counted. A caller who is let in and turns back is none.
     pub(crate) fn is_a_call(&self) {
-        self.stands_for.set(1);
+        self.is_a_call.set(true);
     }
 
     /// Notes which method is called, for those who ask who is inside.
@@ -93,8 +93,7 @@ impl<T: Tenant> Lease<'_, T> {
 impl<T: Tenant> Drop for Lease<'_, T> {
     fn drop(&mut self) {
         let pin = unpin::look(&self.pin);
-        let stands_for = self.stands_for.get();
-        let counted = (stands_for > 0).then(|| self.since.elapsed());
+        let counted = self.is_a_call.get().then(|| self.since.elapsed());
         match &mut self.way {
             Way::Nested => {
                 let nested = pin.nested.load(Ordering::Relaxed);
@@ -103,9 +102,9 @@ impl<T: Tenant> Drop for Lease<'_, T> {
                     self.tenant().tally().count(took);
                 }
             }
-            Way::Pin => pin.leave(self.since, counted, stands_for),
+            Way::Pin => pin.leave(self.since, counted),
             Way::Door { for_one, .. } => {
-                pin.leave(self.since, counted, stands_for);
+                pin.leave(self.since, counted);
                 pin.by_the_door.store(false, Ordering::Release);
                 if let Some(pin) = for_one.take() {
                     self.gate.pins.remove(&pin);

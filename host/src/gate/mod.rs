@@ -9,8 +9,9 @@
 //! would be most of the cost of a call, and all threads would write to the same word. So as long as no swap is near, the
 //! gate is *biased*: callers leave the door alone, and only note on a *pin* of their own thread that they are inside.
 //!
-//! Most calls *pass*: they note no more than that, and count on their pin. A lease also takes the time, and its caller can
-//! be asked since when it is inside. What pins count comes together in the tenant's *tally*.
+//! Most calls *pass*: they note no more than that, and count by it. A lease also takes the time, and its caller can be asked
+//! since when it is inside; of the calls that pass, some are found through a view that does the same: see
+//! [timing](timing). What pins count comes together in the tenant's *tally*.
 //!
 //! # Terms and states
 //! - *pin*: one thread's note on one gate. Its `mark` counts the leases that have ended; all its bits are turned while one
@@ -21,10 +22,10 @@
 //!   Callers wait only in the third, and while the lock is being taken, which is tried for a short time only.
 //!
 //! # Who may touch what
-//! A pin is written by its own thread only, but that a tenant's end has it forget whom it counts for; anybody reads it (its
-//! counts under the tally's lock). `current` and `tenant` are written by whoever holds the gate's `swap` lock: one swap at
-//! a time; so is `bias`, but that whoever lets only insiders in makes it null at any time. The row and the table of a
-//! thread's pins belong to that thread.
+//! A pin is written by its own thread only, but that others have it forget whom it counts for, and show another view of that
+//! tenant; anybody reads it (what it counts, and its views, under its book's lock). `current` and `tenant` are written by
+//! whoever holds the gate's `swap` lock: one swap at a time; so is `bias`, but that whoever lets only insiders in makes it
+//! null at any time. The row and the table of a thread's pins belong to that thread.
 //!
 //! # Protocols, and why they hold
 //! 1. *Enter by the pin, against leaving the bias.* The caller marks its pin, passes its fence, loads `bias`. The swap
@@ -47,8 +48,10 @@
 //!    behind a swap that waits for it. What it reads as `current` stays until its outer lease ends: closing waits for that
 //!    lease, and replacing for its number.
 //! 7. *Count.* A pin counts for one tenant, which it knows by its address: where `bias` is the same, the call is that
-//!    tenant's. So before a tenant is given away, or ends with its gate, every pin forgets it, and its address may be
-//!    another's. With nobody inside, no pin comes to it again. What a caller finds in `bias` was published after that.
+//!    tenant's, and the view that the pin shows is of that tenant. So before a tenant is given away, or ends with its gate,
+//!    every pin forgets it, and its address may be another's. With nobody inside, no pin comes to it again. What a caller
+//!    finds in `bias` was published after that. A pin may be made to forget its tenant at any other time too: its thread's
+//!    next call goes with a lease.
 //!
 //! # Races considered
 //! A swap that gives up restores the bias before it lets the next one begin; callers by the door at that time keep the
@@ -80,6 +83,7 @@ mod sync;
 mod tally;
 #[cfg(all(test, not(modelled)))]
 mod tests;
+mod timing;
 
 pub(crate) use closing::Closed;
 pub(crate) use fence::Fences;
@@ -107,6 +111,11 @@ pub(crate) const DEEPEST: u32 = 64;
 
 /// What stands behind a gate.
 pub(crate) trait Tenant {
+    /// How callers see it: where a call finds what it calls.
+    type View;
+    /// The plain view, and the timed one: what is found there takes the time, between [`GateId::call_begins`] and
+    /// [`GateId::call_ends`]. They are there, unmoved, as long as the tenant. Where both are the same, only leases are timed.
+    fn views(&self) -> [&Self::View; 2];
     /// Its number: no two tenants of a gate have the same, and none has 0.
     fn number(&self) -> u64;
     /// Where the calls into it are counted.
@@ -225,13 +234,14 @@ impl<T: Tenant> Gate<T> {
             pin,
             way,
             since,
-            stands_for: Cell::new(0),
+            is_a_call: Cell::new(false),
             _on_this_thread: PhantomData,
         };
         let (note, address) = (unpin::look(&pin), tenant.as_ptr().cast());
         if !matches!(lease.way, Way::Nested) && !note.counts_for(address) {
             let tenant = lease.tenant();
-            note.count_for(address, tenant.number(), tenant.tally());
+            let views = tenant.views().map(|view| (&raw const *view).cast());
+            note.count_for(address, views, tenant.number(), tenant.tally());
         }
         lease
     }
@@ -460,7 +470,7 @@ impl<T: Tenant> Drop for Leaving<T> {
 /// The pointers of the gate, each followed in one place.
 #[expect(unsafe_code, reason = "follows pointers that the protocols keep valid")]
 mod unpin {
-    use super::{NonNull, Pin};
+    use super::{NonNull, Pin, Tenant};
 
     /// A pin of this thread.
     #[inline(always)]
@@ -485,5 +495,14 @@ mod unpin {
     pub(super) fn reach_known<'lease, T>(tenant: *const T) -> &'lease T {
         // SAFETY: What a pin counts for is no null pointer, and this was `bias` when the lease began: see above.
         unsafe { &*tenant }
+    }
+
+    /// The view of that tenant that the pin shows.
+    #[inline(always)]
+    pub(super) fn see<T: Tenant>(pin: &Pin) -> &T::View {
+        // SAFETY: This thread has set the pin's views with the tenant that it counts for, to those of that tenant, which are
+        // there as long as it is; a tick only has it show the one or the other of them. Where a pin was shown that counts for
+        // nobody, or for another gate's tenant, this is not asked.
+        unsafe { &*pin.views.shown().cast() }
     }
 }

@@ -1,18 +1,19 @@
-//! Passing: a call that goes through a gate by its pin alone, and takes no time.
+//! Passing: a call that goes through a gate by its pin alone.
 //!
-//! What is not the common case (no pin yet, a call further out on the thread, a swap near, a tenant not counted for yet, a
-//! call whose turn it is to be timed) goes through with a lease.
+//! What is not the common case (no pin yet, a call further out on the thread, a swap near, a tenant not counted for yet) goes
+//! through with a lease. No branch on the way is taken otherwise: one that is taken once in a million calls makes all of them
+//! slower. So which call is timed is no question here: see [timing](super::timing).
 
 use super::{
     Call, Failure, Fences, Gate, NonNull, Ordering, Refusal, Tenant,
-    pin::{self, Pin},
+    pin::{self, Pin, is_inside_by},
     unpin,
 };
-use std::{hint::cold_path, time::Duration};
+use std::{hint::cold_path, ptr, time::Duration};
 
 impl<T: Tenant> Gate<T> {
-    /// Does `work` with the tenant, inside: what [`Gate::enter`] is, at a twentieth of its cost. Only now and then, and
-    /// for calls that are long, it takes a lease, and so the time.
+    /// Does `work` with the tenant, inside: what [`Gate::enter`] is, at a twentieth of its cost. Where the pin shows the
+    /// timed view it takes a lease, and so the time.
     ///
     /// # Errors
     /// Why the caller was not let in; `work` is not done then.
@@ -23,8 +24,8 @@ impl<T: Tenant> Gate<T> {
         call: Call,
         work: F,
     ) -> Result<R, Refusal> {
-        let whatever = |_: &T| Some(());
-        let quickly = self.pass_quickly(call, whatever, |tenant, (), work: F| work(tenant), work);
+        let work_there = |tenant: &T, (), work: F| work(tenant);
+        let quickly = self.pass_quickly(call, is_plain, work_there, work);
         match quickly {
             Ok(result) => Ok(result),
             Err(work) => {
@@ -36,13 +37,14 @@ impl<T: Tenant> Gate<T> {
         }
     }
 
-    /// Does `work` by the pin alone, with what `find` finds at the tenant; or gives back the `load` that it would need. It
-    /// looks and turns back where it finds nothing, and where the gate has no place in the thread's row.
+    /// Does `work` by the pin alone, with what `find` finds at the tenant, through the view that the pin shows; or gives back
+    /// the `load` that it would need. It looks and turns back where it finds nothing, and where the gate has no place in the
+    /// thread's row.
     #[inline(always)]
     pub(crate) fn pass_quickly<Found, Load, R>(
         &self,
         call: Call,
-        find: impl FnOnce(&T) -> Option<Found>,
+        find: impl FnOnce(&T, &T::View) -> Option<Found>,
         work: impl FnOnce(&T, Found, Load) -> R,
         load: Load,
     ) -> Result<R, Load> {
@@ -59,14 +61,13 @@ impl<T: Tenant> Gate<T> {
         pin: NonNull<Pin>,
         fences: Fences,
         call: Call,
-        find: impl FnOnce(&T) -> Option<Found>,
+        find: impl FnOnce(&T, &T::View) -> Option<Found>,
         work: impl FnOnce(&T, Found, Load) -> R,
         load: Load,
     ) -> Result<R, Load> {
         let pin = unpin::look(&pin);
         let mark = pin.mark.load(Ordering::Relaxed);
-        // That of a thread that is inside is never below.
-        if mark >= pin.due.load(Ordering::Relaxed) {
+        if is_inside_by(mark) {
             return Err(load);
         }
         pin.mark.store(pin::inside(mark), Ordering::Release);
@@ -74,7 +75,7 @@ impl<T: Tenant> Gate<T> {
         let tenant = self.bias.load(Ordering::Acquire);
         if pin.counts_for(tenant.cast()) {
             let tenant = unpin::reach_known(tenant);
-            if let Some(found) = find(tenant) {
+            if let Some(found) = find(tenant, unpin::see::<T>(pin)) {
                 let _until_it_has_ended = Passing {
                     pin,
                     ended: mark + 1,
@@ -102,9 +103,8 @@ impl<T: Tenant> Gate<T> {
         if !self.id.has_place()
             && let Some(pin) = pin::own(self.id)
         {
-            let whatever = |_: &T| Some(());
-            let with = |tenant: &T, (), work: F| work(tenant);
-            match self.pass_by(pin, self.fences, call, whatever, with, work) {
+            let work_there = |tenant: &T, (), work: F| work(tenant);
+            match self.pass_by(pin, self.fences, call, is_plain, work_there, work) {
                 Ok(done) => {
                     *result = Some(done);
                     return Ok(());
@@ -114,10 +114,14 @@ impl<T: Tenant> Gate<T> {
         }
         let lease = self.enter(limit)?;
         lease.note(call).map_err(Refusal::Knot)?;
-        let stands_for = unpin::look(&lease.pin).stands_for();
-        lease.stands_for.set(stands_for);
+        lease.is_a_call();
         *result = Some(work(lease.tenant()));
         Ok(())
+    }
+
+    /// Has each thread's next call go with a lease, as the first call of a tenant does. Says how many threads there are.
+    pub(crate) fn send_aside(&self) -> usize {
+        self.pins.forget_all()
     }
 
     /// Counts that a call failed which this thread is inside of.
@@ -130,6 +134,13 @@ impl<T: Tenant> Gate<T> {
             _ => tenant.tally().fail(failure),
         }
     }
+}
+
+/// Finds that the view takes no time, which a lease would have to take.
+#[inline(always)]
+fn is_plain<T: Tenant>(tenant: &T, view: &T::View) -> Option<()> {
+    let [plain, _] = tenant.views();
+    ptr::eq(plain, view).then_some(())
 }
 
 /// A call that goes through without a lease. Dropping it ends the call, also where its work panics.

@@ -8,7 +8,8 @@ use super::{
     lease::Call,
     row::GateId,
     sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Instant, Mutex, Ordering, thread_local},
-    tally::{Counts, Failure, Numbers, Tally},
+    tally::{Failure, Numbers, Tally},
+    timing::{Book, Views},
 };
 use std::{
     cell::RefCell,
@@ -17,13 +18,6 @@ use std::{
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
-
-/// Of short calls at full speed, one in so many is timed.
-const SELDOM: u64 = 4096;
-/// A call is long that takes this: every call is timed then.
-const LONG: Duration = Duration::from_micros(10);
-/// Timed calls of a thread that are closer than this are timed less often.
-const CLOSE: Duration = Duration::from_micros(100);
 
 /// A call that is inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +41,10 @@ pub(super) struct Pins(Mutex<Vec<Arc<Pin>>>);
 pub(super) struct Pin {
     /// How many of the thread's leases have ended; the [`inside`] of it while one has not, whose number is the next.
     pub(super) mark: AtomicU64,
-    /// The mark from which on a call is to be timed.
-    pub(super) due: AtomicU64,
     /// Where the tenant lies that the thread counts for; [`NOBODY`] before the first, and after its end.
     whom: AtomicPtr<()>,
+    /// Through which its calls see that tenant.
+    pub(super) views: Views,
     /// The number of the tenant that the thread called last; 0 before the first.
     pub(super) tenant: AtomicU64,
     /// Of the counted lease: its method; what it was before, while that is not noted; [`NO_METHOD`] before the first.
@@ -61,12 +55,9 @@ pub(super) struct Pin {
     pub(super) nested: AtomicU32,
     /// Of the counted lease, where it is timed: nanoseconds since [`epoch`]; 0 otherwise.
     pub(super) since: AtomicU64,
-    /// One call in so many is timed.
-    every: AtomicU64,
-    /// When a call was timed last: nanoseconds since [`epoch`].
-    timed: AtomicU64,
-    counts: Counts,
-    /// Whose numbers the counts are.
+    /// What the thread counts for that tenant.
+    pub(super) book: Mutex<Book>,
+    /// Whose numbers these are.
     tally: Mutex<Weak<Tally>>,
     gate: GateId,
     this: Weak<Pin>,
@@ -120,17 +111,15 @@ impl Pin {
         };
         Arc::new_cyclic(|this| Pin {
             mark: AtomicU64::new(0),
-            due: AtomicU64::new(0),
             whom: AtomicPtr::new(NOBODY),
+            views: Views::new(),
             tenant: AtomicU64::new(0),
             method: AtomicU32::new(NO_METHOD),
             is_exclusive: AtomicBool::new(false),
             by_the_door: AtomicBool::new(false),
             nested: AtomicU32::new(0),
             since: AtomicU64::new(0),
-            every: AtomicU64::new(1),
-            timed: AtomicU64::new(0),
-            counts: Counts::new(),
+            book: Mutex::default(),
             tally: Mutex::default(),
             gate,
             this: Weak::clone(this),
@@ -160,7 +149,7 @@ impl Pin {
     }
 
     /// How many leases have ended.
-    fn ended(&self) -> u64 {
+    pub(super) fn ended(&self) -> u64 {
         ended_by(self.mark.load(Ordering::Relaxed))
     }
 
@@ -184,10 +173,10 @@ impl Pin {
         }
     }
 
-    /// Ends the counted lease, and counts the call that it was, if it was one: the time it took, which stands for so many.
-    pub(super) fn leave(&self, since: Instant, took: Option<Duration>, stands_for: u64) {
+    /// Ends the counted lease, and counts the call that it was, if it was one, by the time it took.
+    pub(super) fn leave(&self, since: Instant, took: Option<Duration>) {
         if let Some(took) = took {
-            self.took(since, took, stands_for);
+            self.took(since_epoch(since), took);
         }
         self.since.store(0, Ordering::Relaxed);
         self.is_exclusive.store(false, Ordering::Relaxed);
@@ -202,11 +191,18 @@ impl Pin {
         self.whom.load(Ordering::Relaxed) == address
     }
 
-    /// Counts for this tenant from now on, which lies at this address. The thread is inside of it.
+    /// Counts for this tenant from now on, which lies at this address and has these views. The thread is inside of it.
     #[cold]
-    pub(super) fn count_for(&self, address: *mut (), number: u64, tally: &Arc<Tally>) {
+    pub(super) fn count_for(
+        &self,
+        address: *mut (),
+        views: [*const (); 2],
+        number: u64,
+        tally: &Arc<Tally>,
+    ) {
         let mut counting = self.tally.lock();
         self.settle_in(&counting);
+        self.see(views);
         self.whom.store(address, Ordering::Relaxed);
         self.tenant.store(number, Ordering::Relaxed);
         self.method.store(NO_METHOD, Ordering::Relaxed);
@@ -229,42 +225,16 @@ impl Pin {
     }
 
     pub(super) fn add_to(&self, sum: &mut Numbers) {
-        self.counts.add_to(sum, self.ended());
+        let book = self.book.lock();
+        book.add_to(sum, self.ended());
     }
 
     pub(super) fn clear(&self) {
-        self.counts.clear(self.ended());
+        self.book.lock().clear(self.ended());
     }
 
     pub(super) fn fail(&self, failure: Failure) {
-        self.counts.fail(failure);
-    }
-
-    /// Counts the time of the counted lease, which stands for so many, and decides which call is timed next.
-    fn took(&self, since: Instant, took: Duration, stands_for: u64) {
-        self.counts.took(took, stands_for);
-        let now = since_epoch(since);
-        let apart = now.saturating_sub(self.timed.load(Ordering::Relaxed));
-        self.timed.store(now, Ordering::Relaxed);
-        let every = self.every.load(Ordering::Relaxed);
-        let every = if took >= LONG {
-            1
-        } else if u128::from(apart) < CLOSE.as_nanos() {
-            (every * 2).min(SELDOM)
-        } else {
-            (every / 2).max(1)
-        };
-        self.every.store(every, Ordering::Relaxed);
-        self.due.store(self.ended() + every, Ordering::Relaxed);
-    }
-
-    /// How many calls one stands for that is timed since it is due.
-    pub(super) fn stands_for(&self) -> u64 {
-        if self.ended() < self.due.load(Ordering::Relaxed) {
-            // It is timed for another reason.
-            return 1;
-        }
-        self.every.load(Ordering::Relaxed)
+        self.book.lock().fail(failure);
     }
 }
 
@@ -308,6 +278,11 @@ impl Pins {
         self.0.lock().clone()
     }
 
+    /// How many of them it is true of.
+    pub(super) fn count(&self, of: impl Fn(&Pin) -> bool) -> usize {
+        self.0.lock().iter().filter(|pin| of(pin)).count()
+    }
+
     /// Those whose thread is inside, each with the number of its lease.
     pub(super) fn inside(&self) -> Vec<(u64, Arc<Pin>)> {
         let inside = |pin: Arc<Pin>| Some((pin.lease()?, pin));
@@ -317,14 +292,26 @@ impl Pins {
     /// Has none of them count for the tenant at this address any more, with nobody inside of it.
     pub(super) fn forget(&self, tenant: *const ()) {
         for pin in self.all() {
-            // A thread that is inside of another tenant may come to count for that one now: it stays so.
-            let _of_another = pin.whom.compare_exchange(
-                tenant.cast_mut(),
-                NOBODY,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            pin.forget(tenant.cast_mut());
         }
+    }
+
+    /// Has all of them count for nobody any more, until their thread comes next. Says how many there are.
+    pub(super) fn forget_all(&self) -> usize {
+        self.count(|pin| {
+            pin.forget(pin.whom.load(Ordering::Relaxed));
+            true
+        })
+    }
+}
+
+impl Pin {
+    /// Counts for nobody any more, where it counted for the tenant at this address.
+    fn forget(&self, tenant: *mut ()) {
+        // Where it does not, or its thread comes to count for another just now, that stays so.
+        let _of_another =
+            self.whom
+                .compare_exchange(tenant, NOBODY, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 

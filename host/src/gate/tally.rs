@@ -4,13 +4,9 @@
 //! tally knows the pins that count for it. A pin whose thread comes to the next tenant, or to its end, settles: the
 //! tally keeps what it has counted. What cannot be counted on a pin is counted here at once.
 //!
-//! Who may touch what: a pin's counts are written by its thread; they are read, and settled, under the tally's lock.
+//! Who may touch what: what a pin counts stands in its book, which has a lock of its own, taken inside of the tally's.
 
-use super::{
-    latency::{Latency, OwnLatency},
-    pin::Pin,
-    sync::{AtomicU64, Mutex, Ordering},
-};
+use super::{latency::Latency, pin::Pin, sync::Mutex};
 use std::{sync::Arc, time::Duration};
 
 /// The numbers of the calls into one tenant.
@@ -35,7 +31,7 @@ pub(crate) struct Numbers {
     pub(crate) panics: u64,
     /// Calls inside now: pending ones, and one for each thread that is inside.
     pub(crate) in_flight: u64,
-    /// How long they took, from the question to the answer. Of calls far below a microsecond only some are timed.
+    /// How long they took. Of short calls only some are timed, and stand for the others.
     pub(crate) latency: Latency,
 }
 
@@ -117,53 +113,5 @@ impl Tally {
         counted
             .counting
             .retain(|counting| !std::ptr::eq(&**counting, pin));
-    }
-}
-
-/// What a thread counts for the tenant that it called last.
-pub(super) struct Counts {
-    /// The leases that had ended when the pin began to count for that tenant.
-    before: AtomicU64,
-    errors: AtomicU64,
-    panics: AtomicU64,
-    latency: OwnLatency,
-}
-
-impl Counts {
-    pub(super) fn new() -> Self {
-        Counts {
-            before: AtomicU64::new(0),
-            errors: AtomicU64::new(0),
-            panics: AtomicU64::new(0),
-            latency: OwnLatency::new(),
-        }
-    }
-
-    pub(super) fn took(&self, took: Duration, calls: u64) {
-        self.latency.count_in(took, calls);
-    }
-
-    pub(super) fn fail(&self, failure: Failure) {
-        let add = |count: &AtomicU64| {
-            count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        };
-        add(&self.errors);
-        if failure == Failure::Panic {
-            add(&self.panics);
-        }
-    }
-
-    pub(super) fn add_to(&self, sum: &mut Numbers, ended: u64) {
-        sum.calls += ended - self.before.load(Ordering::Relaxed);
-        sum.errors += self.errors.load(Ordering::Relaxed);
-        sum.panics += self.panics.load(Ordering::Relaxed);
-        self.latency.add_to(&mut sum.latency);
-    }
-
-    pub(super) fn clear(&self, ended: u64) {
-        self.before.store(ended, Ordering::Relaxed);
-        self.errors.store(0, Ordering::Relaxed);
-        self.panics.store(0, Ordering::Relaxed);
-        self.latency.clear();
     }
 }

@@ -26,6 +26,29 @@ fn every_call_is_counted_for_whom_it_entered() {
     });
 }
 
+/// Three threads, two preemptions. A tick has the caller's next call timed, whichever tenant that is for.
+#[test]
+fn with_ticks_in_between_every_call_has_one_time() {
+    check(2, |stage| {
+        let next = stage.tenant(2);
+        let tallies =
+            [&stage.gate.tenant().expect("the first"), &next].map(|t| Arc::clone(t.tally()));
+        let calling = stage.start(|gate| [pass(gate, 0), pass(gate, 0), pass(gate, 0)]);
+        let ticking = stage.start(|gate| {
+            gate.tick();
+            gate.send_aside();
+        });
+        drop(stage.gate.replace(Some(next)));
+        let counted = join(calling);
+        join(ticking);
+        for (number, tally) in (1..).zip(&tallies) {
+            let calls = counted.iter().filter(|found| **found == number).count() as u64;
+            let numbers = tally.numbers();
+            assert_eq!((numbers.calls, numbers.latency.count()), (calls, calls));
+        }
+    });
+}
+
 /// Two threads, three preemptions.
 #[test]
 fn who_reads_the_numbers_never_reads_too_many_or_fewer_than_before() {

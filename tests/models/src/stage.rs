@@ -149,6 +149,13 @@ pub(crate) struct Watched {
 }
 
 impl Tenant for Watched {
+    type View = &'static str;
+
+    fn views(&self) -> [&&'static str; 2] {
+        static VIEWS: [&str; 2] = ["plain", "timed"];
+        VIEWS.each_ref()
+    }
+
     fn number(&self) -> u64 {
         if let Some(plate) = &self.room.plate {
             plate.with(|_| ());

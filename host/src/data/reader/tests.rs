@@ -82,6 +82,12 @@ impl Parse for Numbers {
 struct Plugin(Arc<Tally>);
 
 impl Tenant for Plugin {
+    type View = ();
+
+    fn views(&self) -> [&(); 2] {
+        [&(); 2]
+    }
+
     fn number(&self) -> u64 {
         1
     }

@@ -12,6 +12,12 @@ use std::{
 struct Numbered(u64, Arc<Tally>);
 
 impl Tenant for Numbered {
+    type View = ();
+
+    fn views(&self) -> [&(); 2] {
+        [&(); 2]
+    }
+
     fn number(&self) -> u64 {
         self.0
     }

@@ -141,7 +141,10 @@ fn functions(interface: &Interface) -> TokenStream {
             for dyn #ident
         {
             const TABLE: &'static __Table = &__Table {
-                #(#names: __Functions::<__P>::#names,)*
+                #(#names: __Functions::<__P>::#names::<false>,)*
+            };
+            const TIMED: &'static __Table = &__Table {
+                #(#names: __Functions::<__P>::#names::<true>,)*
             };
         }
     }
@@ -169,15 +172,15 @@ fn function(method: &Method, interface: &syn::Ident) -> TokenStream {
     let into_wire = placed(into_wire, method.span);
     let context = method.takes_context.then(|| quote!(__context,));
     let entry = if method.exclusive {
-        quote!(::plugin_api::__private::exclusive)
+        quote!(::plugin_api::__private::exclusive::<__P, _>)
     } else {
-        quote!(::plugin_api::__private::shared)
+        quote!(::plugin_api::__private::shared::<__TIMED, __P, _>)
     };
     quote! {
-        extern "C" fn #ident(
+        extern "C" fn #ident<const __TIMED: bool>(
             __object: ::plugin_api::__private::Object #(, #parameters)*
         ) -> #returned {
-            #entry::<__P, _>(__object, move |__plugin, __context| {
+            #entry(__object, move |__plugin, __context| {
                 let _ = __context;
                 #into_wire(
                     <__P as #interface>::#ident(__plugin, #context #(#passed),*)

@@ -1,5 +1,5 @@
-//! The gate alone: the host's own source, with a function pointer behind it and nothing else of the product. This is the
-//! one place that knows how the gate is used.
+//! The gate alone: the host's own source, which guards and counts, with a function pointer behind it and nothing else of the
+//! product. This is the one place that knows how the gate is used.
 
 use super::{Caller, Contender, Who};
 use crate::{
@@ -44,6 +44,13 @@ impl Numbered {
 }
 
 impl Tenant for Numbered {
+    type View = Self;
+
+    // Who has a timed view, has his own functions there.
+    fn views(&self) -> [&Self; 2] {
+        [self; 2]
+    }
+
     fn number(&self) -> u64 {
         self.number
     }
@@ -63,7 +70,24 @@ pub(crate) fn open(adder: Arc<Adder>) -> Gate<Numbered> {
 
 /// Goes through the gate to do this.
 #[inline(always)]
-pub(crate) fn pass<R>(gate: &Gate<Numbered>, inside: impl FnOnce(Add) -> R) -> R {
+pub(crate) fn pass<R, F: FnOnce(Add) -> R>(gate: &Gate<Numbered>, inside: F) -> R {
+    let quickly = gate.pass_quickly(
+        CALL,
+        #[inline(always)]
+        |_, view| Some(view.add),
+        #[inline(always)]
+        |_, add, inside: F| inside(add),
+        inside,
+    );
+    match quickly {
+        Ok(result) => result,
+        Err(inside) => pass_slowly(gate, inside),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn pass_slowly<R, F: FnOnce(Add) -> R>(gate: &Gate<Numbered>, inside: F) -> R {
     match gate.pass(LIMIT, CALL, move |tenant| inside(tenant.add)) {
         Ok(result) => result,
         Err(refusal) => panic!("the gate opens in time: {refusal:?}"),
@@ -85,7 +109,7 @@ impl Contender for BehindGate {
     }
 
     fn what(&self) -> String {
-        "**the gate alone**, before a function pointer".to_owned()
+        "**the gate alone**, before a function pointer, with a count".to_owned()
     }
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
