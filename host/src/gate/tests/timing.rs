@@ -9,7 +9,7 @@ fn passed_until_untimed(gate: &Gate<Numbered>) {
     }
 }
 
-fn numbers(gate: &Gate<Numbered>) -> crate::gate::tally::Numbers {
+fn numbers(gate: &Gate<Numbered>) -> super::super::tally::Numbers {
     gate.tenant().expect("open").tally().numbers()
 }
 

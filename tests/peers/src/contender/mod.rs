@@ -64,8 +64,8 @@ impl<F: FnMut(u64, u64) -> u64> Caller for F {
     }
 }
 
-/// One loop for all; each contender's function is inlined into copies of its own, so many bytes further on in a cache line:
-/// where a linker happens to put a loop is worth a cycle.
+/// One loop for all; each contender's function is inlined into copies of its own, which begin at the beginning of a cache line
+/// but for so many bytes: where a linker happens to put a loop is worth a cycle.
 #[inline(never)]
 #[expect(
     unsafe_code,
@@ -78,7 +78,7 @@ fn chain<const FURTHER: usize, F: FnMut(u64, u64) -> u64>(
 ) -> u64 {
     // SAFETY: `nop` touches nothing.
     unsafe {
-        asm!(".skip {further}, 0x90", further = const FURTHER, options(nomem, nostack, preserves_flags));
+        asm!(".p2align 6, 0x90", ".skip {further}, 0x90", further = const FURTHER, options(nomem, nostack, preserves_flags));
     };
     let one = black_box(1);
     let mut value = first;
