@@ -70,7 +70,7 @@ impl Order {
     #[cfg(test)]
     pub(crate) fn any(name: &str) -> Order {
         let manifest = serde_json::json!({
-            "contract": 1, "abi_stable": "", "name": "any", "version": "1.0.0", "panic": "unwind", "mode": "barrier",
+            "contract": 2, "abi_stable": "", "name": "any", "version": "1.0.0", "panic": "unwind", "mode": "barrier",
             "methods": [], "interfaces": [],
         });
         Order::new(

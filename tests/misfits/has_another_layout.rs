@@ -13,7 +13,7 @@ use abi_stable::{
 use plugin_api::manifest::{Note, note, note_length};
 
 const MANIFEST: &[&str] = &[concat!(
-    r#"{"contract":1,"panic":"unwind","name":"has-another-layout","version":"1.0.0","#,
+    r#"{"contract":2,"panic":"unwind","name":"has-another-layout","version":"1.0.0","#,
     r#""mode":"overlap","schema":null,"abi_stable":"0.11.3","methods":[]}"#,
 )];
 
