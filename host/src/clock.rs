@@ -13,7 +13,7 @@ use std::{
 /// Stopped timers that may be kept until their time comes, beside as many as there are others.
 const SURPLUS: usize = 64;
 
-/// What a timer does when its time has come. It must not wait for anything.
+/// What a timer does when its time has come. It must not wait for anything but short locks.
 type Fire = Arc<dyn Fn() + Send + Sync>;
 
 /// Fires timers. [`Clock::end`] lets its thread end.

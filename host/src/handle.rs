@@ -2,7 +2,7 @@
 //!
 //! A call passes the gate, finds the table at its interface's place, calls the function, copies what that gives, and
 //! leaves. What happens when nothing is wrong is inlined into the caller; the rest is cold and stands aside. That includes
-//! the thread's visit to what retired libraries have left on it: the gate sends a call that way now and then.
+//! the thread's visit to what retired libraries have left on it: the [tick](crate::tick) sends a call that way.
 
 use crate::{
     announce::Announcer,

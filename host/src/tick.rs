@@ -13,24 +13,32 @@ use std::{
 const PAUSE: Duration = Duration::from_millis(2);
 /// The same while nobody does.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
-/// A tick may take this part of the time.
+/// A tick may take this part of the time,
 const PART: u32 = 100;
-/// Before threads are sent by once more.
+/// as far as the pause does not become longer than this: who stops its thread is not to stop all timing.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+/// Before threads are sent by once more. Who was sent by comes by at its next call, whenever that is; but one that is on the
+/// slow way just then, or does not see yet why it was sent, may miss it.
 const AGAIN: Duration = Duration::from_millis(100);
+/// The longest time before that.
+const LONGEST_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is known at a tick of the ones before.
 #[derive(Clone, Copy)]
 struct Tick {
     pause: Duration,
-    /// The vacations that threads were sent by for, and when.
-    answered: (usize, Instant),
+    /// The vacations that threads were sent by for.
+    answered: usize,
+    /// When they are sent by once more, and how long after the last time that is.
+    next: (Instant, Duration),
 }
 
 /// Lets it begin. It ends with the core, or with its clock.
 pub(crate) fn start(core: &Arc<Core>) {
     let first = Tick {
         pause: PAUSE,
-        answered: (interpose::vacations(), Instant::now()),
+        answered: interpose::vacations(),
+        next: (Instant::now(), AGAIN),
     };
     first.wait(core);
 }
@@ -47,25 +55,22 @@ impl Tick {
     }
 
     /// Comes, and gives the one after it.
-    fn come(self, core: &Core) -> Tick {
+    fn come(mut self, core: &Core) -> Tick {
         let now = Instant::now();
         let has_called = on_all_gates(core, Gate::tick) > 0;
         let vacations = interpose::vacations();
-        let (answered, when) = self.answered;
-        let is_time = vacations != answered || now >= when + AGAIN;
-        let sends = is_time && interpose::awaits_visits();
-        if sends {
+        let is_news = vacations != self.answered;
+        if (is_news || now >= self.next.0) && interpose::awaits_visits() {
             on_all_gates(core, Gate::send_aside);
+            let pause = if is_news { AGAIN } else { self.next.1 * 2 };
+            let pause = pause.min(LONGEST_AGAIN);
+            self.answered = vacations;
+            self.next = (now + pause, pause);
         }
         let pause = if has_called { PAUSE } else { self.pause * 2 };
-        Tick {
-            pause: pause.max(now.elapsed() * PART).min(LONGEST_PAUSE),
-            answered: if sends {
-                (vacations, now)
-            } else {
-                self.answered
-            },
-        }
+        let rest = (now.elapsed() * PART).min(LONGEST_REST);
+        self.pause = pause.min(LONGEST_PAUSE).max(rest);
+        self
     }
 }
 

@@ -233,7 +233,7 @@ impl<P: Plugin> Adapter<P> {
         let outcome = drop_guarded(self.body.take());
         if std::mem::replace(&mut self.open, false) {
             logging::end(self.body.context());
-            self.body.context().close();
+            self.body.let_go();
             unhook();
         }
         outcome

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //! 1. An [`Object`] is the address of the body of the same plugin whose tables it is offered with.
-//! 2. `&mut` to the value is made by the contract's `&mut self` entries only, which are called alone; so are the
-//!    functions of a table that stand for `&mut self` methods.
+//! 2. `&mut` to the value and the services is made by the contract's `&mut self` entries only, which are called alone; so
+//!    are the functions of a table that stand for `&mut self` methods.
 //! 3. The body is freed with its [`Housed`], after which nobody calls. Pending calls have shares in the value of their own.
 
 use crate::{
@@ -23,6 +23,8 @@ use std::{
 
 struct Body<P> {
     value: UnsafeCell<Option<Arc<P>>>,
+    /// The context's services, to be had without its lock; let go of with the value.
+    host: UnsafeCell<Option<Arc<HostServicesBox>>>,
     context: Context,
 }
 
@@ -45,6 +47,7 @@ impl<P> Housed<P> {
     pub(crate) fn new(context: Context) -> Self {
         let body = Body {
             value: UnsafeCell::new(None),
+            host: UnsafeCell::new(context.services()),
             context,
         };
         Housed(NonNull::from(Box::leak(Box::new(body))))
@@ -88,6 +91,14 @@ impl<P> Housed<P> {
         self.place().take()
     }
 
+    /// Lets go of the services.
+    pub(crate) fn let_go(&mut self) {
+        // SAFETY: This is reached through `&mut` to the adapter, whose entries are called alone.
+        let host = unsafe { &mut *self.body().host.get() };
+        drop(host.take());
+        self.context().close();
+    }
+
     /// The value, if there is one, for an entry that is called alone, with the context.
     pub(crate) fn alone(&mut self) -> (Option<Result<&mut P, Shared>>, &Context) {
         // SAFETY: This is reached through `&mut` to the adapter, whose entries are called alone.
@@ -120,7 +131,11 @@ pub fn shared<const TIMED: bool, P, W>(
     let value = unsafe { &*body.value.get() };
     match value {
         Some(value) => {
-            let _until_it_has_ended = TIMED.then(|| Timed::begin(&body.context));
+            let _until_it_has_ended = TIMED.then(|| {
+                // SAFETY: No `&mut` to it exists: the entries that make one are called alone.
+                let host = unsafe { &*body.host.get() };
+                Timed::begin(host.as_deref())
+            });
             guarded(|| call(&**value, &body.context))
         }
         None => Answered::fault(retired()),
@@ -128,21 +143,20 @@ pub fn shared<const TIMED: bool, P, W>(
 }
 
 /// A call that the host takes the time of, until this is dropped.
-struct Timed(Option<Arc<HostServicesBox>>);
+struct Timed<'body>(Option<&'body HostServicesBox>);
 
-impl Timed {
-    fn begin(context: &Context) -> Self {
-        let host = context.services();
-        if let Some(host) = &host {
+impl<'body> Timed<'body> {
+    fn begin(host: Option<&'body HostServicesBox>) -> Self {
+        if let Some(host) = host {
             host.timed_call_begins();
         }
         Timed(host)
     }
 }
 
-impl Drop for Timed {
+impl Drop for Timed<'_> {
     fn drop(&mut self) {
-        if let Some(host) = &self.0 {
+        if let Some(host) = self.0 {
             host.timed_call_ends();
         }
     }

@@ -29,7 +29,7 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// How many calls it stands for. Where only some were timed, each of those stands for those around it.
+    /// How many calls it stands for. Where only some were timed, those stand for the others too.
     #[must_use]
     pub(crate) fn count(&self) -> u64 {
         self.buckets.iter().sum()

@@ -1,7 +1,7 @@
 //! A lease: one caller's right to be inside.
 //!
 //! A lease is a call that is timed, and that those who ask who is inside can name. Most calls go without: see
-//! [`Gate::pass`], which takes one only now and then.
+//! [`Gate::pass`].
 
 use super::{
     Arc, Gate, NonNull, Ordering, PhantomData, Tenant,

@@ -41,7 +41,8 @@ pub(super) struct Pins(Mutex<Vec<Arc<Pin>>>);
 pub(super) struct Pin {
     /// How many of the thread's leases have ended; the [`inside`] of it while one has not, whose number is the next.
     pub(super) mark: AtomicU64,
-    /// Where the tenant lies that the thread counts for; [`NOBODY`] before the first, and after its end.
+    /// Where the tenant lies that the thread counts for; [`NOBODY`] before the first, after its end, and where the thread's
+    /// next call is to go with a lease.
     whom: AtomicPtr<()>,
     /// Through which its calls see that tenant.
     pub(super) views: Views,
@@ -308,7 +309,8 @@ impl Pins {
 impl Pin {
     /// Counts for nobody any more, where it counted for the tenant at this address.
     fn forget(&self, tenant: *mut ()) {
-        // Where it does not, or its thread comes to count for another just now, that stays so.
+        // Where it does not, or its thread comes to count for another just now, that stays so. Relaxed: that nobody is inside
+        // is known otherwise where a tenant ends, and who is sent aside may be so a call later.
         let _of_another =
             self.whom
                 .compare_exchange(tenant, NOBODY, Ordering::Relaxed, Ordering::Relaxed);

@@ -9,20 +9,21 @@
 //! they are not, the pin goes back to the plain view when the hundredth is used up, until the next [tick](Gate::tick); then
 //! as many in a row are timed as the time since then allows, some dozens at most.
 //!
-//! A time stands for its own call, and for those after it that were not timed: so there are as many times as calls.
+//! The last of the times stand for the untimed calls after them, in equal parts: so there are as many times as calls. A call
+//! has its time a moment before it counts as ended.
 //!
 //! Who may touch what: a pin's book, and which view it shows, are written under the book's lock, by the pin's thread and by the
-//! tick. That lock is the innermost of the gate's. A call loads the view without it.
+//! tick. That lock is the innermost of the gate's. A call loads the view without it. What a thread may spend is its own.
 
 use super::{
     Gate, GateId, Tenant,
     latency::Latency,
     pin::{self, Pin, since_epoch},
-    sync::{AtomicPtr, Instant, Ordering},
+    sync::{AtomicPtr, Instant, Ordering, thread_local},
     tally::{Failure, Numbers},
     unpin,
 };
-use std::{ptr, time::Duration};
+use std::{cell::Cell, ptr, time::Duration};
 
 /// Timing may take this part of the time.
 const PART: u64 = 100;
@@ -30,6 +31,49 @@ const PART: u64 = 100;
 const COST: u64 = 100;
 /// Nanoseconds of timing that a thread may save up: so many calls in a row are held up by it after a pause.
 const MOST: u64 = 64 * COST;
+
+/// The first calls of a tenant, which are timed in any case: the very first find nothing in the caches.
+const FIRST: usize = if cfg!(modelled) { 2 } else { 8 };
+/// The last times that stand for the untimed calls.
+const LAST: usize = 8;
+
+/// What a thread may spend on timing.
+#[derive(Clone, Copy)]
+struct Purse {
+    /// Nanoseconds that are left.
+    left: u64,
+    /// When it has earned last: nanoseconds since the epoch.
+    at: u64,
+}
+
+thread_local! {
+    static PURSE: Cell<Purse> = const { Cell::new(Purse { left: 0, at: 0 }) };
+}
+
+impl Purse {
+    /// Earns for the time until now, and pays for one more timed call. Says whether there is enough.
+    fn pay(mut self, now: u64) -> (bool, Purse) {
+        let earned = now.saturating_sub(self.at) / PART;
+        let left = (self.left + earned).min(MOST);
+        let rest = left.checked_sub(COST);
+        self.left = rest.unwrap_or(left);
+        // What is less than a nanosecond is earned another time.
+        self.at = if earned > 0 { now } else { self.at };
+        (rest.is_some(), self)
+    }
+}
+
+/// Whether the calling thread may have one more call timed.
+fn may_time(now: u64) -> bool {
+    // A thread past its thread-locals takes leases anyway.
+    PURSE
+        .try_with(|purse| {
+            let (may, rest) = purse.get().pay(now);
+            purse.set(rest);
+            may
+        })
+        .unwrap_or(true)
+}
 
 /// The views of a tenant that a pin can show.
 pub(super) struct Views {
@@ -74,6 +118,31 @@ impl Views {
     }
 }
 
+/// The times that were taken last.
+#[derive(Default)]
+struct Times {
+    /// How many were taken.
+    taken: usize,
+    /// Each at the place of its number, from which the older one is gone.
+    last: [Duration; LAST],
+}
+
+impl Times {
+    fn add(&mut self, took: Duration) {
+        self.last[self.taken % LAST] = took;
+        self.taken += 1;
+    }
+
+    /// Has them stand for so many calls.
+    fn stand_for(&self, calls: u64, latency: &mut Latency) {
+        let known = self.taken.min(LAST) as u64;
+        for (place, took) in (0..known).zip(self.last) {
+            // Together they are all of them, and none becomes fewer when there are more.
+            latency.count_in(took, (calls + place) / known);
+        }
+    }
+}
+
 /// What a thread counts for the tenant that it called last.
 #[derive(Default)]
 pub(super) struct Book {
@@ -81,12 +150,7 @@ pub(super) struct Book {
     before: u64,
     /// The leases that had ended with the last one whose time is in here.
     timed: u64,
-    /// The time that stands for those after it.
-    last: Option<Duration>,
-    /// When that call began: nanoseconds since the epoch; 0 where there was none.
-    at: u64,
-    /// Nanoseconds of timing that are left.
-    left: u64,
+    times: Times,
     /// The leases that had ended at the last tick.
     at_tick: u64,
     errors: u64,
@@ -99,9 +163,7 @@ impl Book {
     pub(super) fn clear(&mut self, ended: u64) {
         self.before = ended;
         self.timed = ended;
-        self.last = None;
-        self.at = 0;
-        self.left = 0;
+        self.times.taken = 0;
         self.errors = 0;
         self.panics = 0;
         self.latency.clear();
@@ -119,28 +181,21 @@ impl Book {
         sum.errors += self.errors;
         sum.panics += self.panics;
         sum.latency.add(&self.latency);
-        if let Some(last) = self.last {
-            sum.latency.count_in(last, ended.saturating_sub(self.timed));
-        }
+        self.times
+            .stand_for(ended.saturating_sub(self.timed), &mut sum.latency);
     }
 
-    /// Counts the time of a call, which is about to be the next lease to end after so many. Says whether the next call is to
-    /// be timed too.
-    fn took(&mut self, since: u64, took: Duration, ended: u64) -> bool {
-        let untimed = ended.saturating_sub(self.timed);
-        self.latency.count_in(self.last.unwrap_or(took), untimed);
-        self.latency.count_in(took, 1);
-        self.timed = ended + 1;
-        self.last = Some(took);
-        let earned = match self.at {
-            0 => COST,
-            at => since.saturating_sub(at) / PART,
-        };
-        self.at = since;
-        let left = (self.left + earned).min(MOST);
-        let rest = left.checked_sub(COST);
-        self.left = rest.unwrap_or(left);
-        rest.is_some()
+    /// Counts the time of a call, which is about to be the next lease to end after so many. Says whether it is one of the
+    /// tenant's first.
+    fn took(&mut self, took: Duration, ended: u64) -> bool {
+        // A lease has one time.
+        if self.timed <= ended {
+            self.times.stand_for(ended - self.timed, &mut self.latency);
+            self.latency.count_in(took, 1);
+            self.timed = ended + 1;
+            self.times.add(took);
+        }
+        self.times.taken < FIRST
     }
 
     /// Says whether leases have ended since the last tick, of which there are so many now.
@@ -159,7 +214,8 @@ impl Pin {
     /// Counts the time of the counted lease, which began so many nanoseconds after the epoch. On the pin's thread.
     pub(super) fn took(&self, since: u64, took: Duration) {
         let mut book = self.book.lock();
-        if book.took(since, took, self.ended()) {
+        let is_early = book.took(took, self.ended());
+        if may_time(since) || is_early {
             self.views.show_timed();
         } else {
             self.views.show_plain();
