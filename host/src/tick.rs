@@ -4,6 +4,7 @@
 //! while nobody calls, and never so often that it would take more than a hundredth of a processor.
 
 use crate::{core::Core, foreign::interpose, gate::Gate, generation::Generation};
+use rustix::time::{ClockId, clock_gettime};
 use std::{
     sync::{Arc, Weak},
     time::{Duration, Instant},
@@ -13,10 +14,8 @@ use std::{
 const PAUSE: Duration = Duration::from_millis(2);
 /// The same while nobody does.
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
-/// A tick may take this part of the time,
+/// Ticks may take this part of a processor's time.
 const PART: u32 = 100;
-/// as far as the pause does not become longer than this: who stops its thread is not to stop all timing.
-const LONGEST_REST: Duration = Duration::from_secs(1);
 /// Before threads are sent by once more. Who was sent by comes by at its next call, whenever that is; but one that is on the
 /// slow way just then, or does not see yet why it was sent, may miss it.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -56,7 +55,7 @@ impl Tick {
 
     /// Comes, and gives the one after it.
     fn come(mut self, core: &Core) -> Tick {
-        let now = Instant::now();
+        let (now, before) = (Instant::now(), processor_time());
         let has_called = on_all_gates(core, Gate::tick) > 0;
         let vacations = interpose::vacations();
         let is_news = vacations != self.answered;
@@ -68,10 +67,16 @@ impl Tick {
             self.next = (now + pause, pause);
         }
         let pause = if has_called { PAUSE } else { self.pause * 2 };
-        let rest = (now.elapsed() * PART).min(LONGEST_REST);
+        let rest = processor_time().saturating_sub(before) * PART;
         self.pause = pause.min(LONGEST_PAUSE).max(rest);
         self
     }
+}
+
+/// The processor time that this thread has had.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn on_all_gates(core: &Core, work: fn(&Gate<Generation>) -> usize) -> usize {
