@@ -270,3 +270,58 @@ impl GateId {
         }
     }
 }
+
+#[cfg(all(test, not(modelled)))]
+mod tests {
+    use super::*;
+
+    /// Of calls so many nanoseconds apart, how many in a row of a thousand are timed.
+    fn timed(purse: &mut Purse, apart: u64) -> usize {
+        let began = purse.at;
+        let pays = |call: &u64| {
+            let (may, rest) = purse.pay(began + call * apart);
+            *purse = rest;
+            may
+        };
+        (1..=1_000).filter(pays).count()
+    }
+
+    #[test]
+    fn a_thread_spends_a_hundredth_of_its_time_whatever_it_calls() {
+        let mut purse = Purse { left: 0, at: 1 };
+        assert_eq!(timed(&mut purse, PART * COST), 1_000, "long ones");
+        assert_eq!(timed(&mut purse, PART * COST / 10), 100);
+        // What is earned in less than a nanosecond's steps is not lost.
+        assert_eq!(timed(&mut purse, PART / 10), 1);
+    }
+
+    #[test]
+    fn after_a_pause_some_dozens_are_timed_and_no_more() {
+        let mut purse = Purse { left: 0, at: 1 };
+        let (may, rest) = purse.pay(1_000_000_000);
+        assert!(may);
+        purse = rest;
+        assert_eq!(timed(&mut purse, 1) + 1, 64);
+    }
+
+    #[test]
+    fn the_last_times_stand_for_all_others_in_equal_parts() {
+        let mut times = Times::default();
+        for nanos in 1..=20 {
+            times.add(Duration::from_micros(nanos));
+            for calls in 0..100 {
+                let mut latency = Latency::default();
+                times.stand_for(calls, &mut latency);
+                assert_eq!(latency.count(), calls);
+            }
+        }
+        let mut latency = Latency::default();
+        times.stand_for(80, &mut latency);
+        assert_eq!(latency.longest(), Duration::from_micros(20));
+        let least = latency.quantile(0.01).expect("there are some");
+        assert!(
+            least >= Duration::from_micros(13),
+            "the older ones are gone"
+        );
+    }
+}

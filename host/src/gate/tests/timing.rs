@@ -14,9 +14,11 @@ fn numbers(gate: &Gate<Numbered>) -> super::super::tally::Numbers {
 }
 
 fn pass_for(gate: &Gate<Numbered>, time: Duration) {
-    let until = Instant::now() + time;
-    gate.pass(SOON, ADD, |_| while Instant::now() < until {})
-        .expect("open");
+    gate.pass(SOON, ADD, |_| {
+        let until = Instant::now() + time;
+        while Instant::now() < until {}
+    })
+    .expect("open");
 }
 
 #[test]
