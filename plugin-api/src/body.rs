@@ -37,9 +37,9 @@ pub(crate) const SHARED: &str = "a pending call has a share in the plugin; it wa
 /// Owns a body.
 pub(crate) struct Housed<P>(NonNull<Body<P>>);
 
-// SAFETY: It owns a `P` and a `Context`, which are `Send`, and shares nothing else.
+// SAFETY: It owns a `P`, a `Context` and the services in that, which are `Send`, and shares nothing else.
 unsafe impl<P: Send> Send for Housed<P> {}
-// SAFETY: Through `&` only `&` to the two is given, which are `Sync`.
+// SAFETY: Through `&` only `&` to these is given, which are `Sync`.
 unsafe impl<P: Sync> Sync for Housed<P> {}
 
 impl<P> Housed<P> {
