@@ -8,12 +8,13 @@
 //! directory), `journey` (the order of the steps), `steps`, `examiner`, `child` and `standby` (vetting in another process),
 //! `foreign` (all unsafe code), `gate`, `slot` and `generation` (where callers find a plugin), `method` (calls by name),
 //! `handle`, `port` and `interfaces` (calls with plain types), `async_call`, `pending` and `task` (calls that wait without a
-//! thread), `desk` (what a plugin asks of the host), `sweeper` (the way out of memory), `store` (what is kept on disk),
-//! `recovery` (how a host comes back to it). Beside it: `data` (what plugins depend on that changes while they run).
+//! thread), `tick` (what is done for threads that call), `desk` (what a plugin asks of the host), `sweeper` (the way out of
+//! memory), `store` (what is kept on disk), `recovery` (how a host comes back to it). Beside it: `data` (what plugins depend on
+//! that changes while they run).
 //!
-//! There is no global state but four things, named where they stand: the interposed functions of the C library, each
-//! thread's table of its pins on gates, each thread's frame of the data it sees, and the process's registration for memory
-//! barriers.
+//! There is no global state but five things, named where they stand: the interposed functions of the C library, each
+//! thread's table of its pins on gates, what each thread may spend on timing its calls, each thread's frame of the data it
+//! sees, and the process's registration for memory barriers.
 
 mod alarm;
 mod announce;

@@ -203,7 +203,7 @@ impl Pin {
     ) {
         let mut counting = self.tally.lock();
         self.settle_in(&counting);
-        self.see(views);
+        self.set_views(views);
         self.whom.store(address, Ordering::Relaxed);
         self.tenant.store(number, Ordering::Relaxed);
         self.method.store(NO_METHOD, Ordering::Relaxed);

@@ -205,8 +205,8 @@ impl Book {
 }
 
 impl Pin {
-    /// Sees another tenant, by these views: the plain one and the timed one. On the pin's thread.
-    pub(super) fn see(&self, views: [*const (); 2]) {
+    /// Has another tenant's views from now on: the plain one and the timed one. On the pin's thread.
+    pub(super) fn set_views(&self, views: [*const (); 2]) {
         let _book = self.book.lock();
         self.views.set(views);
     }
