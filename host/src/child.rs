@@ -18,6 +18,7 @@ use rustix::{
     },
 };
 use std::{
+    io::{self, Write},
     net::Shutdown,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -91,7 +92,7 @@ impl Examiner {
         self.process.child.id()
     }
 
-    /// Has it examine an artifact, until the deadline. `data` is given to one that reads some.
+    /// Has it examine an artifact, until the deadline, as long as it has begun in time. `data` is given to one that reads some.
     ///
     /// # Errors
     /// The platform's: it could not be given the data, listened to, or waited for.
@@ -99,9 +100,11 @@ impl Examiner {
         mut self,
         order: &Order,
         data: Option<&Supply>,
+        begins_by: Instant,
         deadline: Instant,
     ) -> Result<Heard> {
-        if let Err(error) = self.order(order, deadline) {
+        let begins_by = begins_by.min(deadline);
+        if let Err(error) = self.order(order, begins_by) {
             // It has hung up, which is heard; or does not read, and tells nothing.
             tracing::debug!("the examiner has not taken its order: {error:#}");
         }
@@ -109,7 +112,7 @@ impl Examiner {
             supply(&self.socket, data.clone())?;
         }
         let mut heard = Heard::default();
-        let has_ended = self.listen(&mut heard, deadline)?;
+        let has_ended = self.listen(&mut heard, begins_by, deadline)?;
         // What is still running now is over its time, or has told all it has to tell.
         let status = self.process.end()?;
         heard.ended = has_ended.then_some(status);
@@ -118,26 +121,28 @@ impl Examiner {
 
     /// Writes the order, which may be too long to be written before the other side reads.
     fn order(&self, order: &Order, deadline: Instant) -> Result<()> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // None at all would be no limit.
-        let left = left.max(Duration::from_millis(1));
-        self.socket.set_write_timeout(Some(left))?;
-        order.write(&self.socket)?;
+        let socket = &self.socket;
+        order.write(WriteUntil { socket, deadline })?;
         Ok(self.socket.set_write_timeout(None)?)
     }
 
     /// Listens until it has ended, or is to be ended. Says whether it has ended by itself.
-    fn listen(&self, heard: &mut Heard, deadline: Instant) -> Result<bool> {
+    fn listen(&self, heard: &mut Heard, begins_by: Instant, deadline: Instant) -> Result<bool> {
         let mut until = deadline;
         let mut open = vec![Way::Told, Way::Written, Way::Life];
         let mut has_ended = false;
-        while !open.is_empty() && Instant::now() < until {
-            let patience = if has_ended {
-                // What it has told and written is there by now.
-                Duration::ZERO
+        while !open.is_empty() {
+            let most = if heard.has_begun() {
+                until
             } else {
-                until.saturating_duration_since(Instant::now())
+                until.min(begins_by)
             };
+            let left = most.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            // What it has told and written before its end is there by now.
+            let patience = if has_ended { Duration::ZERO } else { left };
             let ready = self.ready(&open, patience)?;
             if ready.is_empty() {
                 break;
@@ -178,6 +183,27 @@ impl Examiner {
         let ready = ways.iter().zip(&watched);
         let ready = ready.filter(|(_, watched)| !watched.revents().is_empty());
         Ok(ready.map(|(way, _)| *way).collect())
+    }
+}
+
+/// Writes to a socket until the deadline, however much of it is taken at a time.
+struct WriteUntil<'socket> {
+    socket: &'socket UnixStream,
+    deadline: Instant,
+}
+
+impl Write for WriteUntil<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.socket.set_write_timeout(Some(left))?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
     }
 }
 
@@ -408,7 +434,8 @@ mod tests {
             .find_map(|_| Examiner::start(&program).ok())
             .expect("it is started");
         let data = Supply::new(&[], None);
-        let heard = examiner.examine(order, Some(&data), Instant::now() + limit);
+        let deadline = Instant::now() + limit;
+        let heard = examiner.examine(order, Some(&data), deadline, deadline);
         heard.expect("it is heard").judge(limit)
     }
 
@@ -419,6 +446,19 @@ mod tests {
         let limit = Duration::from_millis(200);
         let examined = examine_within(limit, folder.path(), "exec sleep 1000", &order);
         assert_eq!(examined.verdict.word(), "silent");
+    }
+
+    #[test]
+    fn an_order_that_is_read_bit_by_bit_is_over_in_time() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let order = Order::any(&"a".repeat(4 << 20));
+        let limit = Duration::from_millis(200);
+        // A shell reads byte by byte, and this for seconds.
+        let all = folder.path().join("all");
+        let does = format!("read order; : > '{}'", all.display());
+        let examined = examine_within(limit, folder.path(), &does, &order);
+        assert_eq!(examined.verdict.word(), "silent");
+        assert!(!all.exists(), "it was given the time to read it all");
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! 2. Nobody comes back to the post: each examines one artifact, and ends.
 //! 3. One that goes before its first stage has touched nothing, so no artifact is judged by it: another is started.
 //! 4. One whose program was replaced while it waited examines nothing.
+//! 5. One that does not begin soon (somebody has stopped it) is ended, and another started, with the time that is left.
 //!
 //! # Who may touch what
 //! The post has a lock. Examinations take from it, and only the starter's thread mans it. It holds the lock while it starts a
@@ -42,6 +43,9 @@ use std::{
 /// So long nothing is examined before the next examiner is started. The swap that the last one was for is over by then, and
 /// loses no processor to it.
 const QUIET: Duration = Duration::from_millis(100);
+
+/// So long a standby may take to begin, where that is not more than a quarter of all its time.
+const BEGINS: Duration = Duration::from_secs(1);
 
 /// Who examines artifacts: each in a process of its own, one of which may have been started ahead.
 pub(crate) struct Examiners {
@@ -110,10 +114,12 @@ impl Examiners {
     ) -> Result<Examined> {
         let deadline = deadline::after(limit);
         let by_standby = self.take();
-        let by_standby = by_standby.map(|standby| standby.examine(order, data, deadline));
+        let begins_by = deadline::after(BEGINS.min(limit / 4));
+        let by_standby =
+            by_standby.map(|standby| standby.examine(order, data, begins_by, deadline));
         let heard = match by_standby.transpose()? {
             Some(heard) if heard.has_begun() || Instant::now() >= deadline => heard,
-            _ => Examiner::start(&self.program)?.examine(order, data, deadline)?,
+            _ => Examiner::start(&self.program)?.examine(order, data, deadline, deadline)?,
         };
         // A program that has not begun may be no examiner, and go on for ever if nobody gives it up.
         if let Some(starter) = self.starter.as_ref().filter(|_| heard.has_begun()) {
@@ -298,9 +304,9 @@ mod tests {
         Path::new("/proc").join(number).exists()
     }
 
-    fn kill(number: &str) {
-        let killed = Command::new("kill").args(["-9", number]).status();
-        assert!(killed.expect("it can be run").success());
+    fn signal(signal: &str, number: &str) {
+        let sent = Command::new("kill").args([signal, number]).status();
+        assert!(sent.expect("it can be run").success());
     }
 
     #[test]
@@ -358,9 +364,19 @@ mod tests {
         let ground = Ground::new("");
         ground.said();
         let waits = ground.standby();
-        kill(&waits);
+        signal("-KILL", &waits);
         assert_ne!(ground.said(), waits);
         assert!(!is_there(&waits), "{waits} has not been waited for");
+    }
+
+    #[test]
+    fn a_standby_that_is_stopped_while_it_waits_costs_no_verdict() {
+        let ground = Ground::new("");
+        ground.said();
+        let waits = ground.standby();
+        signal("-STOP", &waits);
+        assert_ne!(ground.said(), waits);
+        assert!(!is_there(&waits), "{waits} has not been ended");
     }
 
     #[test]
