@@ -48,6 +48,7 @@ pub(crate) use operator::Wanted;
 pub(crate) use publisher::{Publisher, Refused};
 pub(crate) use reader::{Reader, Title};
 pub use revision::{Origin, Revision, RevisionRecord};
+pub(crate) use schema::Schema;
 pub use snapshot::{Snapshot, View};
 pub use triggers::TriggerReport;
 

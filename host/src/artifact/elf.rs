@@ -58,11 +58,14 @@ pub(crate) fn manifest(bytes: &[u8]) -> Result<Manifest, Unfit> {
         } else {
             "rebuild it against the current plugin-api"
         };
+        let taken = match OLDEST_CONTRACT_LEVEL {
+            CONTRACT_LEVEL => format!("level {CONTRACT_LEVEL}"),
+            oldest => format!("levels {oldest} to {CONTRACT_LEVEL}"),
+        };
         return Err(refused(
             name,
             format!(
-                "it was built against contract level {level}, this host takes {OLDEST_CONTRACT_LEVEL} to \
-                 {CONTRACT_LEVEL}: {advice}"
+                "it was built against contract level {level}, this host takes {taken}: {advice}"
             ),
         ));
     }

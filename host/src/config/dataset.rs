@@ -8,7 +8,7 @@ use super::{
     settings::{Setting, nearest, set, setting},
 };
 use crate::data::{
-    Format,
+    Format, Schema,
     source::{KINDS, kind_of},
 };
 use std::{
@@ -238,7 +238,7 @@ impl SourceConfig {
 /// The settings of `[data.NAME]` but those of its source.
 pub(super) const EACH_DATASET: &[Setting<DatasetConfig>] = &[
     setting!("format", format, given => given.word(Format::ALL)?),
-    setting!("json_schema", json_schema, given => Some(given.file_path()?)),
+    setting!("json_schema", json_schema, given => Some(schema(given)?)),
     setting!("keep", keep, given => given.count(1, 1_000_000)?),
     setting!("max_bytes", max_bytes, given => given.size(1, 1 << 30)?),
     setting!("poll", poll, given => given.duration()?),
@@ -252,6 +252,15 @@ pub(super) const EACH_DATASET: &[Setting<DatasetConfig>] = &[
         },
     },
 ];
+
+/// The path of a file with a JSON Schema that can be used.
+fn schema(given: &Given) -> Result<PathBuf, String> {
+    let path = given.file_path()?;
+    match Schema::load(&path) {
+        Ok(_schema) => Ok(path),
+        Err(error) => Err(format!("{}: {}: {error:#}", given.place, given.path())),
+    }
+}
 
 /// Set after all others, since it depends on `required`.
 pub(super) const REQUIRED_WITHIN_KEY: &str = "required_within";

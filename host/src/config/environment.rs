@@ -40,8 +40,9 @@ pub(super) fn read(
 }
 
 fn take_apart(name: &str, value: OsString, file: &[Given]) -> Result<Given, String> {
-    let no_setting = || match settings::nearest(name, &known_variables()) {
-        Some(near) => format!("this is no setting; did you mean {near}?"),
+    let words = name.trim_start_matches(PREFIX);
+    let no_setting = || match settings::nearest(words, &known_variables()) {
+        Some(near) => format!("this is no setting; did you mean {PREFIX}{near}?"),
         None => "this is no setting; a setting is written HOST__SECTION__KEY".to_owned(),
     };
     if name != name.to_ascii_uppercase() {
@@ -50,7 +51,6 @@ fn take_apart(name: &str, value: OsString, file: &[Given]) -> Result<Given, Stri
             name.to_ascii_uppercase()
         ));
     }
-    let words = name.trim_start_matches(PREFIX);
     let (section, rest) = words.split_once("__").ok_or_else(no_setting)?;
     let section = section.to_ascii_lowercase();
     let (of, key) = if section == settings::PER_PLUGIN {
@@ -138,8 +138,9 @@ fn recognise_dataset(spelled: &str, file: &[Given]) -> Result<String, String> {
     }
 }
 
+/// What can stand behind the prefix, which all have in common and is no likeness.
 fn known_variables() -> Vec<String> {
-    let mut known = vec![NOT_A_SETTING.to_owned()];
+    let mut known = vec![NOT_A_SETTING.trim_start_matches(PREFIX).to_owned()];
     for section in settings::SECTIONS {
         for key in settings::keys(section) {
             let name = if matches!(*section, settings::PER_PLUGIN | settings::DATASETS) {
@@ -148,7 +149,7 @@ fn known_variables() -> Vec<String> {
                 ""
             };
             known.push(format!(
-                "{PREFIX}{}__{name}{}",
+                "{}__{name}{}",
                 section.to_ascii_uppercase(),
                 key.to_ascii_uppercase()
             ));

@@ -325,6 +325,7 @@ fn relative_paths_start_at_the_folder_of_the_file() {
     assert_eq!(config.plugins.dir, Some("other".into()));
     let text = "[data.rates]\njson_schema = \"s.json\"\nsource = { kind = \"file\", path = \"rates.json\" }\n";
     std::fs::write(&file, text).expect("writing host.toml");
+    std::fs::write(folder.path().join("s.json"), "{}").expect("writing s.json");
     let config = Config::read(Some(&file), []).expect("a configuration");
     let rates = &config.data["rates"];
     assert_eq!(rates.json_schema, Some(folder.path().join("s.json")));
@@ -428,6 +429,10 @@ fn a_variable_that_fits_nothing_is_told_with_the_nearest() {
             "this is no setting; did you mean HOST__PLUGIN__NAME__VET_TIMEOUT?",
         ),
         (
+            "HOST__FOO",
+            "this is no setting; a setting is written HOST__SECTION__KEY",
+        ),
+        (
             "HOST__call__listen",
             "write it in upper case: HOST__CALL__LISTEN",
         ),
@@ -515,10 +520,6 @@ fn what_does_not_fit_a_dataset_is_told_with_what_to_write() {
             "[data.rates]\nrequired = true",
             "data.rates is required and has no source",
         ),
-        (
-            "[data.rates]\nformat = \"bytes\"\njson_schema = \"s.json\"",
-            "data.rates has a json_schema and the format \"bytes\"",
-        ),
         ("[data.Rates]\n", "\"Rates\" cannot be a dataset's name"),
         (
             "[data]\nrates = 1",
@@ -532,6 +533,38 @@ fn what_does_not_fit_a_dataset_is_told_with_what_to_write() {
         problem("", &[("HOST__DATA__RATES__KEEP", "3")]),
         "HOST__DATA__RATES__KEEP: the file declares no dataset [data.rates]; write that section first"
     );
+}
+
+#[test]
+fn a_schema_is_read_with_the_configuration_that_names_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (file, schema) = (
+        folder.path().join("host.toml"),
+        folder.path().join("s.json"),
+    );
+    let told = |dataset: &str| {
+        let text = format!("[data.rates]\njson_schema = \"s.json\"\n{dataset}\n");
+        std::fs::write(&file, text).expect("writing host.toml");
+        Config::read(Some(&file), []).map_err(|error| error.to_string())
+    };
+    let place = format!("{}:2: data.rates.json_schema: ", file.display());
+    let missing = told("").expect_err("there is no schema");
+    let expected = format!(
+        "{place}reading the schema {}: No such file",
+        schema.display()
+    );
+    assert!(missing.starts_with(&expected), "{missing}");
+    std::fs::write(&schema, "{").expect("writing s.json");
+    let broken = told("").expect_err("it is no JSON");
+    assert!(broken.contains("EOF while parsing"), "{broken}");
+    std::fs::write(&schema, "{}").expect("writing s.json");
+    assert_eq!(
+        told("").expect("a configuration").data["rates"].json_schema,
+        Some(schema)
+    );
+    let unused = told("format = \"bytes\"").expect_err("bytes are not parsed");
+    let expected = "data.rates has a json_schema and the format \"bytes\"";
+    assert!(unused.contains(expected), "{unused}");
 }
 
 proptest::proptest! {
