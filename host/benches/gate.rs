@@ -31,10 +31,7 @@ use std::{
 use threads::together;
 
 /// What is called, as far as the gate is told.
-const CALL: Call = Call {
-    method: 0,
-    exclusive: false,
-};
+const CALL: Call = Call::of(0, false);
 /// How long anybody waits.
 const LIMIT: Duration = Duration::from_secs(60);
 

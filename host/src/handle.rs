@@ -12,7 +12,7 @@ use crate::{
         interpose,
         tables::{PlaceOf, reach},
     },
-    gate::{Call, Failure, Refusal, Within},
+    gate::{self, Call, Failure, Notes, Refusal, Within},
     generation::Generation,
     host::Host,
     interfaces::{Line, User},
@@ -147,9 +147,11 @@ impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
 #[derive(Clone)]
 pub(crate) struct Way {
     slot: Arc<Slot>,
-    /// The interface's place there, and the number of its first method.
+    /// Where threads' rows show their pins on its gate.
+    pins: gate::Place,
+    /// The interface's place there, and what calls of its methods note.
     place: u8,
-    first: u32,
+    notes: Notes,
     passage: Arc<Passage>,
 }
 
@@ -158,8 +160,9 @@ impl Way {
     pub(crate) fn through(passage: Arc<Passage>) -> Way {
         Way {
             slot: Arc::clone(&passage.line.slot),
+            pins: passage.line.slot.gate.place(),
             place: passage.line.place,
-            first: passage.line.first,
+            notes: passage.line.notes,
             passage,
         }
     }
@@ -188,10 +191,11 @@ impl Way {
         // One way out to the slow call, so that the quick one keeps its arguments in registers.
         let inside = if !exclusive {
             let call = Call {
-                method: self.first + method,
+                note: self.notes.of(method),
                 exclusive,
             };
             let passed = self.slot.gate.pass_quickly(
+                self.pins,
                 call,
                 #[inline(always)]
                 |_, view| view.find(self.place),
@@ -241,7 +245,10 @@ impl Passage {
         I: FnOnce(Object, *const ()) -> Result<R, Box<plugin_api::CallError>>,
     {
         interpose::visit();
-        let call = self.call(method, exclusive);
+        let call = Call {
+            note: self.line.notes.of(method),
+            exclusive,
+        };
         let gate = &self.line.slot.gate;
         let was_inside = gate.is_inside_here();
         let passed = gate.pass(self.limit, call, |generation| {
@@ -267,14 +274,6 @@ impl Passage {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(*error),
             Err(refusal) => Err(self.refused(refusal, method)),
-        }
-    }
-
-    /// The call as the gate is told of it.
-    fn call(&self, method: u32, exclusive: bool) -> Call {
-        Call {
-            method: self.line.first + method,
-            exclusive,
         }
     }
 
@@ -350,11 +349,10 @@ impl Passage {
         let gate = &self.line.slot.gate;
         gate.count_failure(generation, Failure::new(panicked));
         if exclusive && panicked && generation.taint() {
-            let call = self.call(method, exclusive);
             self.announcer.announce(Happening::Tainted {
                 plugin: self.line.slot.name.to_string(),
                 generation: generation.life.number,
-                method: generation.method_name(call.method),
+                method: self.name(method),
                 reason: fault.message.clone(),
             });
         }

@@ -14,6 +14,7 @@
 use crate::{
     error::HandleError,
     foreign::tables::{PLACES, Tables, TypedMethod},
+    gate::Notes,
     slot::Slot,
 };
 use parking_lot::Mutex;
@@ -54,8 +55,8 @@ pub(crate) struct Line {
     pub(crate) slot: Arc<Slot>,
     /// The place.
     pub(crate) place: u8,
-    /// The number of its first method there, as the gate is told.
-    pub(crate) first: u32,
+    /// What calls of its methods there note.
+    pub(crate) notes: Notes,
     /// The interface, as the user knows it.
     pub(crate) wanted: Interface,
     number: u64,
@@ -114,7 +115,7 @@ impl Interfaces {
         Ok(Line {
             slot: Arc::clone(slot),
             place,
-            first: TypedMethod::new(place, 0).number(),
+            notes: TypedMethod::notes(place),
             wanted,
             number,
         })

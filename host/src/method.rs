@@ -397,10 +397,7 @@ fn untied(
     exclusive: bool,
 ) -> Result<(), CallError> {
     let plugin = &slot.name;
-    let call = Call {
-        method: number,
-        exclusive,
-    };
+    let call = Call::of(number, exclusive);
     lease
         .note(call)
         .map_err(|knot| turned_away::knotted(knot, plugin, method))?;

@@ -16,6 +16,8 @@
 //! 5. What a plugin has parsed of a dataset (a [`ParsedObject`]) may be dropped as long as its library is mapped, also
 //!    after the plugin is retired: calls and threads of its may look at it until then.
 //! 6. `&self` methods may be called from any number of threads at once; `&mut self` methods are called alone.
+//! 7. The functions of a plugin's tables are called only from when it was made, and restored where it is to be, until it is
+//!    retired.
 
 use abi_stable::{
     StableAbi,

@@ -8,6 +8,7 @@
 //! Places are set and cleared under the lock of the slot's [`Interfaces`](crate::interfaces::Interfaces), and read by
 //! callers at any time. A place is given to another interface only after the last handle that used it is gone.
 
+use crate::gate::{Note, Notes};
 use anyhow::{Context, Result};
 use plugin_api::{
     contract::{Face, Object, Table},
@@ -48,37 +49,35 @@ pub(crate) struct View {
 /// Where callers find a table.
 type Place = AtomicPtr<()>;
 
-/// A method of an interface, as one number: by the interface's place. Above all numbers of methods by name.
+/// A method of an interface, as one number that a note can tell: by the interface's place. Above all numbers of methods by
+/// name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TypedMethod(u32);
+pub(crate) struct TypedMethod(
+    /// From the first of the first place on.
+    u32,
+);
 
 impl TypedMethod {
-    const MARK: u32 = 1 << 31;
-    const METHOD_BITS: u32 = 23;
+    /// The first of them; the last is the last that a note can tell.
+    const FIRST: u32 = Note::NUMBERS - PLACES as u32 * Notes::COUNT;
 
-    /// The method with this number in the interface at `place`.
-    #[inline(always)]
-    pub(crate) fn new(place: u8, method: u32) -> TypedMethod {
-        TypedMethod(Self::MARK | u32::from(place) << Self::METHOD_BITS | method)
+    /// What calls of the interface's methods at `place` note.
+    pub(crate) fn notes(place: u8) -> Notes {
+        Notes::from(Self::FIRST + u32::from(place) * Notes::COUNT)
     }
 
     /// What this number is, unless it is that of a method by name.
     pub(crate) fn of(number: u32) -> Option<TypedMethod> {
-        (number & Self::MARK != 0).then_some(TypedMethod(number))
-    }
-
-    /// It as a number.
-    #[inline(always)]
-    pub(crate) fn number(self) -> u32 {
-        self.0
+        let typed = number.checked_sub(Self::FIRST);
+        typed.map(TypedMethod)
     }
 
     fn place(self) -> u8 {
-        ((self.0 & !Self::MARK) >> Self::METHOD_BITS) as u8
+        (self.0 / Notes::COUNT) as u8
     }
 
     fn method(self) -> usize {
-        (self.0 & ((1 << Self::METHOD_BITS) - 1)) as usize
+        (self.0 % Notes::COUNT) as usize
     }
 }
 

@@ -5,7 +5,8 @@
 //! and so for no longer than the swap's patience at a time. See the gate's header for why nobody is inside then.
 
 use super::{
-    Arc, Duration, Gate, HeldBack, Inside, Leaving, Ordering, Pin, Tenant, for_a_moment, ptr,
+    Arc, Duration, Gate, HeldBack, Inside, Leaving, Number, Ordering, Pin, Tenant, for_a_moment,
+    ptr,
     sync::{self, Instant, MutexGuard, RwLockWriteGuard},
 };
 
@@ -67,7 +68,7 @@ impl<T: Tenant> Gate<T> {
 }
 
 /// Waits until each pin's lease has ended or is by the door. Says whether they did before the deadline.
-fn wait_for(pins: &[(u64, Arc<Pin>)], deadline: Instant) -> bool {
+fn wait_for(pins: &[(Number, Arc<Pin>)], deadline: Instant) -> bool {
     let began = Instant::now();
     for (lease, pin) in pins {
         while pin.holds(*lease) && !pin.by_the_door.load(Ordering::Acquire) {

@@ -5,6 +5,7 @@
 
 use super::{
     Arc, Gate, NonNull, Ordering, PhantomData, Tenant,
+    mark::Note,
     pin::{Pin, since_epoch},
     sync::{Instant, RwLockReadGuard},
     unpin,
@@ -41,10 +42,20 @@ pub(super) enum Way<'gate> {
 /// What is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Call {
-    /// The number of the method, by the tenant's own count.
-    pub(crate) method: u32,
+    /// Which method is called.
+    pub(crate) note: Note,
     /// Whether it is called alone (`&mut self`).
     pub(crate) exclusive: bool,
+}
+
+impl Call {
+    /// A call of the method with this number, by the tenant's own count.
+    pub(crate) const fn of(method: u32, exclusive: bool) -> Call {
+        Call {
+            note: Note::of(method),
+            exclusive,
+        }
+    }
 }
 
 /// What a method may not do, since the calls further out on its thread wait for it.
@@ -68,7 +79,7 @@ impl<T: Tenant> Lease<'_, T> {
         self.is_a_call.set(true);
     }
 
-    /// Notes which method is called, for those who ask who is inside.
+    /// Notes which method is called, for those who ask who is inside; before anything is.
     ///
     /// # Errors
     /// The call would wait for a call further out on the same thread.

@@ -14,8 +14,8 @@
 //! [timing](timing). What pins count comes together in the tenant's *tally*.
 //!
 //! # Terms and states
-//! - *pin*: one thread's note on one gate. Its `mark` counts the leases that have ended; all its bits are turned while one
-//!   has not, whose number is the next. Only nested leases are not counted: they end before the one they are nested in.
+//! - *pin*: one thread's note on one gate. Its [mark](mark) counts the leases that have ended, and says whether one has not,
+//!   whose number is the next. Only nested leases are not counted: they end before the one they are nested in.
 //! - *bias*: the tenant, where callers may enter by their pins alone; null where they must go by the door.
 //! - *biased* (bias = current), *by the door* (bias null, the lock free for readers), *closed* (bias null, the write side
 //!   held). A swap goes from the first to the second, waits for the pins, takes the lock, and goes back to the first.
@@ -73,6 +73,7 @@ mod closing;
 mod fence;
 mod latency;
 mod lease;
+mod mark;
 mod owned;
 mod passing;
 mod pin;
@@ -89,11 +90,13 @@ pub(crate) use closing::Closed;
 pub(crate) use fence::Fences;
 use lease::Way;
 pub(crate) use lease::{Call, Knot, Lease};
+use mark::{Mark, Number};
+pub(crate) use mark::{Note, Notes};
 use owned::{HeldBack, Register};
 pub(crate) use owned::{Owned, Within, is_inside_any};
 pub(crate) use pin::Inside;
-use pin::{Pin, Pins, inside, is_inside_by};
-pub(crate) use row::GateId;
+use pin::{Pin, Pins};
+pub(crate) use row::{GateId, Place};
 #[cfg_attr(modelled, expect(unused_imports, reason = "models have no data"))]
 pub(crate) use stay::{Brief, Stay};
 use std::{
@@ -109,7 +112,7 @@ pub(crate) use tally::{Failure, Tally};
 /// Leases on one gate that a thread may hold inside one another.
 pub(crate) const DEEPEST: u32 = 64;
 
-/// What stands behind a gate.
+/// What stands behind a gate; behind one only.
 pub(crate) trait Tenant {
     /// How callers see it: where a call finds what it calls.
     type View;
@@ -177,6 +180,11 @@ impl<T: Tenant> Gate<T> {
         }
     }
 
+    /// Where threads' rows show their pins on it. Whoever calls often keeps it by him, and so need not ask the gate.
+    pub(crate) fn place(&self) -> Place {
+        self.id.place()
+    }
+
     /// What stands behind it now, without a lease: for those who look and do not call.
     pub(crate) fn tenant(&self) -> Option<Arc<T>> {
         self.tenant.lock().clone()
@@ -207,11 +215,11 @@ impl<T: Tenant> Gate<T> {
         limit: Duration,
     ) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
-        let mark = note.mark.load(Ordering::Relaxed);
-        if is_inside_by(mark) {
+        let mark = note.own_mark();
+        if mark.is_inside() {
             return self.enter_nested(pin, since);
         }
-        note.mark.store(inside(mark), Ordering::Release);
+        note.set_mark(mark.inside(Note::NAMELESS));
         self.fences.of_the_many();
         let tenant = self.bias.load(Ordering::Acquire);
         match NonNull::new(tenant) {
@@ -253,12 +261,12 @@ impl<T: Tenant> Gate<T> {
         &self,
         pin: NonNull<Pin>,
         for_one: Option<Arc<Pin>>,
-        mark: u64,
+        mark: Mark,
         since: Instant,
         limit: Duration,
     ) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
-        note.mark.store(mark, Ordering::Release);
+        note.set_mark(mark);
         let way = |door| Way::Door {
             _door: door,
             for_one: for_one.clone(),
@@ -278,13 +286,13 @@ impl<T: Tenant> Gate<T> {
             return refuse(Refusal::OutOfTime);
         };
         note.by_the_door.store(true, Ordering::Relaxed);
-        note.mark.store(inside(mark), Ordering::Release);
+        note.set_mark(mark.inside(Note::NAMELESS));
         // Both sides in full: by the door, time is no matter.
         sync::fence(Ordering::SeqCst);
         match NonNull::new(self.current.load(Ordering::Acquire)) {
             Some(tenant) => Ok(self.lease(tenant, pin, way(door), since)),
             None => {
-                note.mark.store(mark, Ordering::Release);
+                note.set_mark(mark);
                 note.by_the_door.store(false, Ordering::Release);
                 drop(door);
                 refuse(Refusal::Vacant)
@@ -365,7 +373,7 @@ impl<T: Tenant> Gate<T> {
 
     /// The calls that are inside. Of those that were on these pins when they were `seen`, it is known that they have
     /// been inside since then at least.
-    fn inside_since(&self, pins: &[(u64, Arc<Pin>)], seen: Instant) -> Vec<Inside> {
+    fn inside_since(&self, pins: &[(Number, Arc<Pin>)], seen: Instant) -> Vec<Inside> {
         let still: Vec<Inside> = pins
             .iter()
             .filter(|(lease, pin)| pin.holds(*lease))
@@ -407,7 +415,7 @@ fn for_a_moment<R>(attempt: impl Fn() -> Option<R>) -> Option<R> {
 /// alive: dropping this then leaves it in memory for good.
 pub(crate) struct Leaving<T: Tenant> {
     tenant: Option<Arc<T>>,
-    waits: Vec<(u64, Arc<Pin>)>,
+    waits: Vec<(Number, Arc<Pin>)>,
     pins: Arc<Pins>,
     register: Arc<Register>,
 }

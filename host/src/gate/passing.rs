@@ -5,8 +5,9 @@
 //! slower. So which call is timed is no question here: see [timing](super::timing).
 
 use super::{
-    Call, Failure, Fences, Gate, NonNull, Ordering, Refusal, Tenant,
-    pin::{self, Pin, is_inside_by},
+    Call, Failure, Fences, Gate, NonNull, Ordering, Place, Refusal, Tenant,
+    mark::Mark,
+    pin::{self, Pin},
     unpin,
 };
 use std::{hint::cold_path, ptr, time::Duration};
@@ -25,7 +26,7 @@ impl<T: Tenant> Gate<T> {
         work: F,
     ) -> Result<R, Refusal> {
         let work_there = |tenant: &T, (), work: F| work(tenant);
-        let quickly = self.pass_quickly(call, is_plain, work_there, work);
+        let quickly = self.pass_quickly(self.place(), call, is_plain, work_there, work);
         match quickly {
             Ok(result) => Ok(result),
             Err(work) => {
@@ -39,16 +40,18 @@ impl<T: Tenant> Gate<T> {
 
     /// Does `work` by the pin alone, with what `find` finds at the tenant, through the view that the pin shows; or gives back
     /// the `load` that it would need. It looks and turns back where it finds nothing, and where the gate has no place in the
-    /// thread's row.
+    /// thread's row. `place` is the gate's: at any other there is a pin that counts for another gate's tenant, and the call
+    /// turns back.
     #[inline(always)]
     pub(crate) fn pass_quickly<Found, Load, R>(
         &self,
+        place: Place,
         call: Call,
         find: impl FnOnce(&T, &T::View) -> Option<Found>,
         work: impl FnOnce(&T, Found, Load) -> R,
         load: Load,
     ) -> Result<R, Load> {
-        match self.id.shown() {
+        match place.shown() {
             Some(pin) => self.pass_by(pin, Fences::OnTheOne, call, find, work, load),
             None => Err(load),
         }
@@ -66,11 +69,11 @@ impl<T: Tenant> Gate<T> {
         load: Load,
     ) -> Result<R, Load> {
         let pin = unpin::look(&pin);
-        let mark = pin.mark.load(Ordering::Relaxed);
-        if is_inside_by(mark) {
+        let mark = pin.own_mark();
+        if mark.is_inside() {
             return Err(load);
         }
-        pin.mark.store(pin::inside(mark), Ordering::Release);
+        pin.set_mark(mark.inside(call.note));
         fences.of_the_many();
         let tenant = self.bias.load(Ordering::Acquire);
         if pin.counts_for(tenant.cast()) {
@@ -78,15 +81,15 @@ impl<T: Tenant> Gate<T> {
             if let Some(found) = find(tenant, unpin::see::<T>(pin)) {
                 let _until_it_has_ended = Passing {
                     pin,
-                    ended: mark + 1,
+                    ended: mark.next(),
                     exclusive: call.exclusive,
                 };
-                pin.note(call);
+                pin.note_exclusive(call);
                 return Ok(work(tenant, found, load));
             }
         }
         cold_path();
-        pin.mark.store(mark, Ordering::Release);
+        pin.set_mark(mark);
         Err(load)
     }
 
@@ -147,7 +150,7 @@ fn is_plain<T: Tenant>(tenant: &T, view: &T::View) -> Option<()> {
 struct Passing<'pin> {
     pin: &'pin Pin,
     /// The mark of the pin when the call has ended.
-    ended: u64,
+    ended: Mark,
     exclusive: bool,
 }
 
@@ -157,6 +160,6 @@ impl Drop for Passing<'_> {
         if self.exclusive {
             self.pin.is_exclusive.store(false, Ordering::Relaxed);
         }
-        self.pin.mark.store(self.ended, Ordering::Release);
+        self.pin.set_mark(self.ended);
     }
 }

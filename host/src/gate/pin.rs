@@ -6,6 +6,7 @@
 
 use super::{
     lease::Call,
+    mark::{Mark, Number},
     row::GateId,
     sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Instant, Mutex, Ordering, thread_local},
     tally::{Failure, Numbers, Tally},
@@ -39,8 +40,8 @@ pub(super) struct Pins(Mutex<Vec<Arc<Pin>>>);
 /// One thread's note on one gate. On cache lines of its own: its thread writes it with every call.
 #[repr(C, align(128))]
 pub(super) struct Pin {
-    /// How many of the thread's leases have ended; the [`inside`] of it while one has not, whose number is the next.
-    pub(super) mark: AtomicU64,
+    /// A [`Mark`].
+    mark: AtomicU64,
     /// Where the tenant lies that the thread counts for; [`NOBODY`] before the first, after its end, and where the thread's
     /// next call is to go with a lease.
     whom: AtomicPtr<()>,
@@ -48,8 +49,6 @@ pub(super) struct Pin {
     pub(super) views: Views,
     /// The number of the tenant that the thread called last; 0 before the first.
     pub(super) tenant: AtomicU64,
-    /// Of the counted lease: its method; what it was before, while that is not noted; [`NO_METHOD`] before the first.
-    method: AtomicU32,
     pub(super) is_exclusive: AtomicBool,
     pub(super) by_the_door: AtomicBool,
     /// Leases nested in the counted one.
@@ -65,28 +64,8 @@ pub(super) struct Pin {
     thread: Arc<str>,
 }
 
-/// The mark of a thread that is inside, when so many of its leases have ended: above every number of those.
-#[inline(always)]
-pub(super) const fn inside(ended: u64) -> u64 {
-    !ended
-}
-
-/// Whether a mark is that of a thread that is inside.
-#[inline(always)]
-pub(super) const fn is_inside_by(mark: u64) -> bool {
-    mark > u64::MAX / 2
-}
-
-/// How many leases have ended, by a mark.
-pub(super) const fn ended_by(mark: u64) -> u64 {
-    if is_inside_by(mark) { !mark } else { mark }
-}
-
 /// An address that no tenant has, and no gate's bias.
 const NOBODY: *mut () = ptr::dangling_mut();
-
-/// A number that no method has.
-const NO_METHOD: u32 = u32::MAX;
 
 /// What times of pins count from.
 fn epoch() -> Instant {
@@ -111,11 +90,10 @@ impl Pin {
             Err(_) => Arc::from("a thread at its end"),
         };
         Arc::new_cyclic(|this| Pin {
-            mark: AtomicU64::new(0),
+            mark: AtomicU64::new(Mark::outside(Number::default()).bits()),
             whom: AtomicPtr::new(NOBODY),
             views: Views::new(),
             tenant: AtomicU64::new(0),
-            method: AtomicU32::new(NO_METHOD),
             is_exclusive: AtomicBool::new(false),
             by_the_door: AtomicBool::new(false),
             nested: AtomicU32::new(0),
@@ -133,42 +111,62 @@ impl Pin {
         self.this.upgrade()
     }
 
+    /// The mark, as its thread finds it.
+    #[inline(always)]
+    pub(super) fn own_mark(&self) -> Mark {
+        Mark::from_bits(self.mark.load(Ordering::Relaxed))
+    }
+
+    /// The mark, as others find it: with all that was done before it was made.
+    pub(super) fn mark(&self) -> Mark {
+        Mark::from_bits(self.mark.load(Ordering::Acquire))
+    }
+
+    /// Makes a mark. On the pin's thread.
+    #[inline(always)]
+    pub(super) fn set_mark(&self, mark: Mark) {
+        self.mark.store(mark.bits(), Ordering::Release);
+    }
+
     pub(super) fn is_inside(&self) -> bool {
-        self.lease().is_some()
+        self.mark().is_inside()
     }
 
     /// The number of the counted lease; `None` while the thread is not inside.
-    pub(super) fn lease(&self) -> Option<u64> {
-        let mark = self.mark.load(Ordering::Acquire);
-        is_inside_by(mark).then(|| ended_by(mark) + 1)
+    pub(super) fn lease(&self) -> Option<Number> {
+        self.mark().lease()
     }
 
     /// Whether the lease with this number, or one before it, has not ended. A number that was taken back, since the bias
     /// was gone, holds nothing either: then nobody is inside.
-    pub(super) fn holds(&self, lease: u64) -> bool {
-        self.lease().is_some_and(|present| present <= lease)
+    pub(super) fn holds(&self, lease: Number) -> bool {
+        self.lease().is_some_and(|present| present.is_up_to(lease))
     }
 
-    /// How many leases have ended.
-    pub(super) fn ended(&self) -> u64 {
-        ended_by(self.mark.load(Ordering::Relaxed))
+    /// The number of the last lease that has ended.
+    pub(super) fn ended(&self) -> Number {
+        self.own_mark().ended()
     }
 
     pub(super) fn describe(&self) -> Inside {
-        let method = self.method.load(Ordering::Relaxed);
         let since = self.since.load(Ordering::Relaxed);
         Inside {
             tenant: self.tenant.load(Ordering::Relaxed),
-            method: (method != NO_METHOD).then_some(method),
+            method: self.own_mark().method(),
             since: (since > 0).then(|| epoch() + Duration::from_nanos(since)),
             thread: Arc::clone(&self.thread),
         }
     }
 
     /// Notes what the counted lease calls.
-    #[inline(always)]
     pub(super) fn note(&self, call: Call) {
-        self.method.store(call.method, Ordering::Relaxed);
+        self.set_mark(Mark::outside(self.ended()).inside(call.note));
+        self.note_exclusive(call);
+    }
+
+    /// Notes whether the counted lease is for a call that is made alone.
+    #[inline(always)]
+    pub(super) fn note_exclusive(&self, call: Call) {
         if call.exclusive {
             self.is_exclusive.store(true, Ordering::Relaxed);
         }
@@ -181,9 +179,13 @@ impl Pin {
         }
         self.since.store(0, Ordering::Relaxed);
         self.is_exclusive.store(false, Ordering::Relaxed);
+        let before = Mark::outside(self.ended());
         // Of a lease that was no call the number is taken back.
-        let ended = self.ended() + u64::from(took.is_some());
-        self.mark.store(ended, Ordering::Release);
+        self.set_mark(if took.is_some() {
+            before.next()
+        } else {
+            before
+        });
     }
 
     /// Whether it counts for the tenant at this address. Never for null.
@@ -206,7 +208,6 @@ impl Pin {
         self.set_views(views);
         self.whom.store(address, Ordering::Relaxed);
         self.tenant.store(number, Ordering::Relaxed);
-        self.method.store(NO_METHOD, Ordering::Relaxed);
         *counting = Arc::downgrade(tally);
         if let Some(this) = self.this.upgrade() {
             tally.begin(this);
@@ -285,7 +286,7 @@ impl Pins {
     }
 
     /// Those whose thread is inside, each with the number of its lease.
-    pub(super) fn inside(&self) -> Vec<(u64, Arc<Pin>)> {
+    pub(super) fn inside(&self) -> Vec<(Number, Arc<Pin>)> {
         let inside = |pin: Arc<Pin>| Some((pin.lease()?, pin));
         self.all().into_iter().filter_map(inside).collect()
     }

@@ -29,7 +29,7 @@ pub(crate) struct GateId {
 
 /// Where rows show the pins on a gate. The first is no gate's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place(u8);
+pub(crate) struct Place(u8);
 
 const NOWHERE: Place = Place(0);
 
@@ -60,6 +60,15 @@ impl Free {
             self.last = Place(self.last.0.checked_add(1)?);
             Some(self.last)
         })
+    }
+}
+
+impl Place {
+    /// What the calling thread's row shows there.
+    #[inline(always)]
+    pub(super) fn shown(self) -> Option<NonNull<Pin>> {
+        let shown = |row: &Row| row[usize::from(self.0)].get();
+        ROW.try_with(shown).ok().flatten()
     }
 }
 
@@ -100,11 +109,14 @@ impl GateId {
         self.place != NOWHERE
     }
 
+    /// Where rows show the pins on the gate.
+    pub(super) fn place(self) -> Place {
+        self.place
+    }
+
     /// What the calling thread's row shows at the gate's place.
-    #[inline(always)]
     pub(super) fn shown(self) -> Option<NonNull<Pin>> {
-        let shown = |row: &Row| row[usize::from(self.place.0)].get();
-        ROW.try_with(shown).ok().flatten()
+        self.place.shown()
     }
 
     /// Has the calling thread's row show this there. It has no destructor, so every thread has it to its end.

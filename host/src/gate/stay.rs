@@ -1,6 +1,6 @@
 //! A stay: one call's time inside of a gate, as others beside the gate may know it.
 //!
-//! A thread that is inside has a mark on its pin that it has for no other lease. What is to hold for the length of that
+//! A thread that is inside has a mark on its pin that it has for no other lease, from when its method is noted. What is to hold for the length of that
 //! call is noted with pin and mark, and holds as long as the pin still has that mark: the end of the call need tell nobody.
 //! Nested leases leave the mark as it is, and so belong to the stay that they are nested in. A mark is taken back only by a
 //! lease in which nothing was called.
@@ -9,7 +9,8 @@
 //! ask whether it is over. The mark that ends a call is stored with release: who finds it over sees all that it did.
 
 use super::{
-    Gate, GateId, NonNull, Ordering, Tenant,
+    Gate, GateId, NonNull, Tenant,
+    mark::Mark,
     pin::{self, Pin},
     unpin,
 };
@@ -26,8 +27,8 @@ impl GateId {
     /// The calling thread's stay inside of this gate, if it is inside by a pin of its own.
     pub(crate) fn stay(self) -> Option<Brief> {
         let pin = pin::own(self)?;
-        let mark = unpin::look(&pin).mark.load(Ordering::Relaxed);
-        pin::is_inside_by(mark).then_some(Brief { pin, mark })
+        let mark = unpin::look(&pin).own_mark();
+        mark.is_inside().then_some(Brief { pin, mark })
     }
 }
 
@@ -35,7 +36,7 @@ impl GateId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Brief {
     pin: NonNull<Pin>,
-    mark: u64,
+    mark: Mark,
 }
 
 impl Brief {
@@ -47,7 +48,7 @@ impl Brief {
     pub(crate) unsafe fn lasts(self) -> bool {
         // SAFETY: The caller promises that a stay keeps the pin.
         let pin = unsafe { self.pin.as_ref() };
-        pin.mark.load(Ordering::Relaxed) == self.mark
+        pin.own_mark() == self.mark
     }
 
     /// Makes a stay of it, out of one that was there before where it is on the same pin. To be called while it lasts.
@@ -71,14 +72,13 @@ impl Brief {
 #[derive(Clone)]
 pub(crate) struct Stay {
     pin: Arc<Pin>,
-    mark: u64,
+    mark: Mark,
 }
 
 impl Stay {
     /// Whether the call has ended, and all that it did is to be seen.
     pub(crate) fn is_over(&self) -> bool {
-        let ended = pin::ended_by(self.pin.mark.load(Ordering::Acquire));
-        ended > pin::ended_by(self.mark)
+        self.pin.mark().ended() != self.mark.ended()
     }
 
     /// Whether it is this one.

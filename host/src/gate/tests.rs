@@ -83,12 +83,7 @@ fn visitor(gate: &Arc<Gate<Numbered>>) -> (mpsc::Sender<()>, std::thread::JoinHa
         .name("visitor".into())
         .spawn(move || {
             let lease = gate.enter(LONG).expect("the gate is open");
-            lease
-                .note(Call {
-                    method: 3,
-                    exclusive: false,
-                })
-                .expect("nothing further out");
+            lease.note(Call::of(3, false)).expect("nothing further out");
             entered.send(()).expect("the test waits");
             let _ = stay.recv();
         })
@@ -185,43 +180,18 @@ fn a_panic_inside_gives_the_lease_back() {
 fn calls_that_would_wait_for_their_own_thread_are_refused() {
     for gate in gates_on(1) {
         let outer = gate.enter(SOON).expect("open");
-        outer
-            .note(Call {
-                method: 0,
-                exclusive: false,
-            })
-            .expect("nothing further out");
+        outer.note(Call::of(0, false)).expect("nothing further out");
         let nested = gate.enter(SOON).expect("nested");
         assert_eq!(
-            nested.note(Call {
-                method: 1,
-                exclusive: true
-            }),
+            nested.note(Call::of(1, true)),
             Err(Knot::ExclusiveUnderShared)
         );
-        assert_eq!(
-            nested.note(Call {
-                method: 2,
-                exclusive: false
-            }),
-            Ok(())
-        );
+        assert_eq!(nested.note(Call::of(2, false)), Ok(()));
         drop((nested, outer));
         let outer = gate.enter(SOON).expect("open");
-        outer
-            .note(Call {
-                method: 1,
-                exclusive: true,
-            })
-            .expect("nothing further out");
+        outer.note(Call::of(1, true)).expect("nothing further out");
         let nested = gate.enter(SOON).expect("nested");
-        assert_eq!(
-            nested.note(Call {
-                method: 2,
-                exclusive: false
-            }),
-            Err(Knot::UnderExclusive)
-        );
+        assert_eq!(nested.note(Call::of(2, false)), Err(Knot::UnderExclusive));
         assert!(is_inside_any());
         drop((nested, outer));
         assert!(!is_inside_any());
@@ -327,14 +297,8 @@ fn no_caller_ever_finds_a_tenant_that_is_gone() {
     }
 }
 
-const ADD: Call = Call {
-    method: 3,
-    exclusive: false,
-};
-const SET: Call = Call {
-    method: 4,
-    exclusive: true,
-};
+const ADD: Call = Call::of(3, false);
+const SET: Call = Call::of(4, true);
 
 /// The view that a call of this thread would go by.
 fn shown_to_this_thread(gate: &Gate<Numbered>) -> Option<&'static str> {

@@ -18,6 +18,7 @@
 use super::{
     Gate, GateId, Tenant,
     latency::Latency,
+    mark::Number,
     pin::{self, Pin, since_epoch},
     sync::{AtomicPtr, Instant, Ordering, thread_local},
     tally::{Failure, Numbers},
@@ -146,22 +147,24 @@ impl Times {
 /// What a thread counts for the tenant that it called last.
 #[derive(Default)]
 pub(super) struct Book {
-    /// The leases that had ended when the pin began to count for that tenant.
-    before: u64,
-    /// The leases that had ended with the last one whose time is in here.
-    timed: u64,
+    /// Calls that have ended, up to this lease; those after it are not in here.
+    calls: u64,
+    counted: Number,
+    /// The last lease whose time is in here.
+    timed: Number,
     times: Times,
-    /// The leases that had ended at the last tick.
-    at_tick: u64,
+    /// The last lease that had ended at the last tick.
+    at_tick: Number,
     errors: u64,
     panics: u64,
     latency: Latency,
 }
 
 impl Book {
-    /// Begins anew, when so many leases have ended.
-    pub(super) fn clear(&mut self, ended: u64) {
-        self.before = ended;
+    /// Begins anew, when this lease has ended.
+    pub(super) fn clear(&mut self, ended: Number) {
+        self.calls = 0;
+        self.counted = ended;
         self.timed = ended;
         self.times.taken = 0;
         self.errors = 0;
@@ -175,31 +178,34 @@ impl Book {
         self.panics += u64::from(failure == Failure::Panic);
     }
 
-    /// Adds what was counted, when so many leases have ended.
-    pub(super) fn add_to(&self, sum: &mut Numbers, ended: u64) {
-        sum.calls += ended.saturating_sub(self.before);
+    /// Adds what was counted, when this lease has ended.
+    pub(super) fn add_to(&self, sum: &mut Numbers, ended: Number) {
+        sum.calls += self.calls + ended.since(self.counted);
         sum.errors += self.errors;
         sum.panics += self.panics;
         sum.latency.add(&self.latency);
-        self.times
-            .stand_for(ended.saturating_sub(self.timed), &mut sum.latency);
+        let untimed = ended.since(self.timed);
+        self.times.stand_for(untimed, &mut sum.latency);
     }
 
-    /// Counts the time of a call, which is about to be the next lease to end after so many. Says whether it is one of the
+    /// Counts the time of a call, which is about to be the next lease to end after this one. Says whether it is one of the
     /// tenant's first.
-    fn took(&mut self, took: Duration, ended: u64) -> bool {
+    fn took(&mut self, took: Duration, ended: Number) -> bool {
+        self.calls += ended.since(self.counted);
+        self.counted = ended;
         // A lease has one time.
-        if self.timed <= ended {
-            self.times.stand_for(ended - self.timed, &mut self.latency);
+        if self.timed.is_up_to(ended) {
+            let untimed = ended.since(self.timed);
+            self.times.stand_for(untimed, &mut self.latency);
             self.latency.count_in(took, 1);
-            self.timed = ended + 1;
+            self.timed = ended.next();
             self.times.add(took);
         }
         self.times.taken < FIRST
     }
 
-    /// Says whether leases have ended since the last tick, of which there are so many now.
-    fn tick(&mut self, ended: u64) -> bool {
+    /// Says whether leases have ended since the last tick, when this is the last that has.
+    fn tick(&mut self, ended: Number) -> bool {
         std::mem::replace(&mut self.at_tick, ended) != ended
     }
 }

@@ -24,10 +24,7 @@ const CALLERS: usize = 2;
 /// A limit that is never reached.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// A shared method.
-pub(crate) const CALL: Call = Call {
-    method: 0,
-    exclusive: false,
-};
+pub(crate) const CALL: Call = Call::of(0, false);
 
 /// Runs a model in every order that needs at most so many preemptions.
 pub(crate) fn check(preemptions: usize, model: impl Fn(&Stage) + Send + Sync + 'static) {

@@ -97,10 +97,7 @@ impl Tenant for Plugin {
     }
 }
 
-const CALL: Call = Call {
-    method: 0,
-    exclusive: false,
-};
+const CALL: Call = Call::of(0, false);
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A plugin that reads.

@@ -3,7 +3,7 @@
 
 use super::{Caller, Contender, Who};
 use crate::{
-    host_sources::gate::{Call, Gate, Tally, Tenant},
+    host_sources::gate::{Call, Gate, Place, Tally, Tenant},
     library::{Add, Adder},
 };
 use anyhow::Result;
@@ -13,10 +13,7 @@ use std::{sync::Arc, time::Duration};
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// What is called, as far as the gate is told.
-const CALL: Call = Call {
-    method: 0,
-    exclusive: false,
-};
+const CALL: Call = Call::of(0, false);
 
 /// The functions behind the gate, as one tenant of several.
 pub(crate) struct Numbered {
@@ -68,10 +65,11 @@ pub(crate) fn open(adder: Arc<Adder>) -> Gate<Numbered> {
     gate
 }
 
-/// Goes through the gate to do this.
+/// Goes through the gate to do this. `place` is the gate's, as a handle has it.
 #[inline(always)]
-pub(crate) fn pass<R, F: FnOnce(Add) -> R>(gate: &Gate<Numbered>, inside: F) -> R {
+pub(crate) fn pass<R, F: FnOnce(Add) -> R>(gate: &Gate<Numbered>, place: Place, inside: F) -> R {
     let quickly = gate.pass_quickly(
+        place,
         CALL,
         #[inline(always)]
         |_, view| Some(view.add),
@@ -113,10 +111,10 @@ impl Contender for BehindGate {
     }
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
-        let gate = &self.0;
+        let (gate, place) = (&self.0, self.0.place());
         Ok(Box::new(
             #[inline(always)]
-            move |a, b| pass(gate, move |add| add(a, b)),
+            move |a, b| pass(gate, place, move |add| add(a, b)),
         ))
     }
 }

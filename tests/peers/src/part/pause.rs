@@ -262,7 +262,7 @@ impl Scene for GateAlone {
     fn caller(&self, micros: u64) -> Result<Box<dyn FnMut() + '_>> {
         let length = Duration::from_micros(micros);
         Ok(Box::new(move || {
-            gate::pass(&self.gate, |add| {
+            gate::pass(&self.gate, self.gate.place(), |add| {
                 black_box(add(1, 2));
                 if micros > 0 {
                     let began = Instant::now();
