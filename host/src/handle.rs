@@ -12,7 +12,7 @@ use crate::{
         interpose,
         tables::{PlaceOf, reach},
     },
-    gate::{self, Call, Failure, Notes, Refusal, Within},
+    gate::{Approach, Call, Failure, Notes, Refusal, Within},
     generation::Generation,
     host::Host,
     interfaces::{Line, User},
@@ -106,7 +106,7 @@ impl<I: Interface + ?Sized> fmt::Debug for Handle<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let door = I::entrance(&self.client);
         f.debug_struct("Handle")
-            .field("plugin", &door.way.slot.name)
+            .field("plugin", &door.way.approach.holder().name)
             .field("interface", &I::NAME)
             .finish()
     }
@@ -146,9 +146,7 @@ impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
 /// The way into a plugin by an interface: what every call asks of its passage, to be had without asking that.
 #[derive(Clone)]
 pub(crate) struct Way {
-    slot: Arc<Slot>,
-    /// Where threads' rows show their pins on its gate.
-    pins: gate::Place,
+    approach: Approach<Arc<Slot>>,
     /// The interface's place there, and what calls of its methods note.
     place: u8,
     notes: Notes,
@@ -159,8 +157,7 @@ impl Way {
     /// The way through this passage.
     pub(crate) fn through(passage: Arc<Passage>) -> Way {
         Way {
-            slot: Arc::clone(&passage.line.slot),
-            pins: passage.line.slot.gate.place(),
+            approach: Approach::to(Arc::clone(&passage.line.slot)),
             place: passage.line.place,
             notes: passage.line.notes,
             passage,
@@ -194,16 +191,15 @@ impl Way {
                 note: self.notes.of(method),
                 exclusive,
             };
-            let passed = self.slot.gate.pass_quickly(
-                self.pins,
+            let passed = self.approach.pass_quickly(
                 call,
                 #[inline(always)]
-                |_, view| view.find(self.place),
+                |here| here.view().find(self.place),
                 #[inline(always)]
-                |generation, (object, table), inside: I| {
+                |here, (object, table), inside: I| {
                     let done = inside(object, table);
                     self.passage
-                        .settled(done, generation, method, exclusive, refused)
+                        .settled(done, || here.tenant(), method, exclusive, refused)
                 },
                 inside,
             );
@@ -266,7 +262,7 @@ impl Passage {
             let inside = |object| inside(object, table);
             let from_inside = was_inside || is_waited_for;
             match instance.enter(exclusive, self.limit, from_inside, inside) {
-                Some(done) => self.settled(done, generation, method, exclusive, refused),
+                Some(done) => self.settled(done, || generation, method, exclusive, refused),
                 None => Err(self.waited(method)),
             }
         });
@@ -279,10 +275,10 @@ impl Passage {
 
     /// What a call came to, with its failure counted.
     #[inline(always)]
-    fn settled<R>(
+    fn settled<'lease, R>(
         &self,
         done: Result<R, Box<plugin_api::CallError>>,
-        generation: &Generation,
+        generation: impl FnOnce() -> &'lease Generation,
         method: u32,
         exclusive: bool,
         refused: fn(&R) -> bool,
@@ -291,13 +287,13 @@ impl Passage {
             Ok(value) => {
                 if refused(&value) {
                     let gate = &self.line.slot.gate;
-                    gate.count_failure(generation, Failure::Error);
+                    gate.count_failure(generation(), Failure::Error);
                 }
                 Ok(value)
             }
             Err(fault) => {
                 cold_path();
-                Err(self.failed(*fault, generation, method, exclusive))
+                Err(self.failed(*fault, generation(), method, exclusive))
             }
         }
     }

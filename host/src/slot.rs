@@ -2,7 +2,7 @@
 
 use crate::{
     announce::now_millis,
-    gate::{Gate, Inside},
+    gate::{Gate, Gated, Inside},
     generation::Generation,
     interfaces::Interfaces,
     report::{Blocker, Failure, Standing},
@@ -43,6 +43,15 @@ impl Slots {
             slots
         });
         before.get(plugin).map_or(made, Arc::clone)
+    }
+}
+
+impl Gated for Slot {
+    type Tenant = Generation;
+
+    #[inline(always)]
+    fn gate(&self) -> &Gate<Generation> {
+        &self.gate
     }
 }
 

@@ -6,6 +6,10 @@ fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("host.toml");
     std::fs::write(&file, text).expect("writing host.toml");
+    // What the example names.
+    let schemas = folder.path().join("schemas");
+    std::fs::create_dir(&schemas).expect("making the folder of schemas");
+    std::fs::write(schemas.join("rates.json"), "{}").expect("writing a schema");
     let variables = variables
         .iter()
         .map(|(name, value)| (name.into(), value.into()));

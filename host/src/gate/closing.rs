@@ -6,7 +6,6 @@
 
 use super::{
     Arc, Duration, Gate, HeldBack, Inside, Leaving, Number, Ordering, Pin, Tenant, for_a_moment,
-    ptr,
     sync::{self, Instant, MutexGuard, RwLockWriteGuard},
 };
 
@@ -95,7 +94,7 @@ struct Unbiased<'gate, T: Tenant> {
 
 impl<'gate, T: Tenant> Unbiased<'gate, T> {
     fn new(gate: &'gate Gate<T>) -> Self {
-        gate.bias.store(ptr::null_mut(), Ordering::SeqCst);
+        gate.leave_bias();
         gate.fences.of_the_one();
         Unbiased { gate, stays: false }
     }
@@ -135,7 +134,6 @@ impl<T: Tenant> Closed<'_, T> {
         Some(Leaving {
             tenant: Some(before),
             waits: Vec::new(),
-            pins: Arc::clone(&self.gate.pins),
             register: Arc::clone(&self.gate.register),
         })
     }

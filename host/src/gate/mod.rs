@@ -9,36 +9,38 @@
 //! would be most of the cost of a call, and all threads would write to the same word. So as long as no swap is near, the
 //! gate is *biased*: callers leave the door alone, and only note on a *pin* of their own thread that they are inside.
 //!
-//! Most calls *pass*: they note no more than that, and count by it. A lease also takes the time, and its caller can be asked
-//! since when it is inside; of the calls that pass, some are found through a view that does the same: see
-//! [timing](timing). What pins count comes together in the tenant's *tally*.
+//! Most calls *pass*: they note no more than that, and count by it, and ask nobody but the pin, which *shows* them the tenant.
+//! A lease also takes the time, and its caller can be asked since when it is inside; of the calls that pass, some are found
+//! through a view that does the same: see [timing](timing). What pins count comes together in the tenant's *tally*.
 //!
 //! # Terms and states
 //! - *pin*: one thread's note on one gate. Its [mark](mark) counts the leases that have ended, and says whether one has not,
 //!   whose number is the next. Only nested leases are not counted: they end before the one they are nested in.
 //! - *bias*: the tenant, where callers may enter by their pins alone; null where they must go by the door.
+//! - *shown*: a view of the bias, on the pin of a thread that has been inside of it; null where its next call goes with a lease.
 //! - *biased* (bias = current), *by the door* (bias null, the lock free for readers), *closed* (bias null, the write side
 //!   held). A swap goes from the first to the second, waits for the pins, takes the lock, and goes back to the first.
 //!   Callers wait only in the third, and while the lock is being taken, which is tried for a short time only.
 //!
 //! # Who may touch what
-//! A pin is written by its own thread only, but that others have it forget whom it counts for, and show another view of that
-//! tenant; anybody reads it (what it counts, and its views, under its book's lock). `current` and `tenant` are written by
-//! whoever holds the gate's `swap` lock: one swap at a time; so is `bias`, but that whoever lets only insiders in makes it
-//! null at any time. The row and the table of a thread's pins belong to that thread.
+//! A pin is written by its own thread only, but for what it shows, which is written under its book's lock: others have it
+//! show nothing, or another view of the tenant that it shows. Anybody reads it (what it counts under that lock). `current`
+//! and `tenant` are written by whoever holds the gate's `swap` lock: one swap at a time; so is `bias`, but that whoever lets
+//! only insiders in makes it null at any time. The row and the table of a thread's pins belong to that thread.
 //!
 //! # Protocols, and why they hold
-//! 1. *Enter by the pin, against leaving the bias.* The caller marks its pin, passes its fence, loads `bias`. The swap
-//!    stores null to `bias`, passes its fence, loads every pin. By the fences one of them sees the other's store: either
-//!    the caller finds null and goes by the door, or the swap finds it inside and waits. A caller whose pin is not on the
-//!    list yet takes the list's lock after the swap has, and so finds null. Who turns back, and calls nothing, takes its
-//!    number back; whoever waits for that number asks whether anybody is inside at all.
+//! 1. *Enter by the pin, against leaving the bias.* The caller marks its pin, passes its fence, loads what the pin shows (or
+//!    `bias`, for a lease). The swap stores null to `bias`, has every pin show nothing, passes its fence, loads every mark. By
+//!    the fences one of them sees the other's store: either the caller finds null and goes by the door, or the swap finds
+//!    it inside and waits. A caller whose pin is not on the list yet takes the list's lock after the swap has, and so finds
+//!    null. Who turns back, and calls nothing, takes its number back; whoever waits for that number asks whether anybody is
+//!    inside at all.
 //! 2. *Leave.* Every mark is stored with release, and loaded with acquire: what a call did happens before what the swap
 //!    does with the tenant, also where the swap sees but the mark of the thread's next lease.
 //! 3. *By the door.* The caller holds the read side before it reads `current`, and marks its pin `by_the_door`; a swap
 //!    does not wait for such pins, since it will have the write side.
 //! 4. *Replace.* The bias is left, the new tenant is stored to `current`, then to `bias`: so a thread that has found it by
-//!    the door or nested does not find the old one by its pin. After the fence the number of every pin's lease is noted. A
+//!    the door or nested does not find the old one by its pin any more. After the fence the number of every pin's lease is noted. A
 //!    lease that begins later finds the new tenant; one that began before has ended when so many have.
 //!    By the door the same fences stand between the pin's store and the load of `current`. The number may be that of a
 //!    lease on the new tenant already: then the old one is waited for longer than need be.
@@ -47,18 +49,18 @@
 //! 6. *Nested.* A thread that is inside a gate goes through it again without touching door or counters: it would wait
 //!    behind a swap that waits for it. What it reads as `current` stays until its outer lease ends: closing waits for that
 //!    lease, and replacing for its number.
-//! 7. *Count.* A pin counts for one tenant, which it knows by its address: where `bias` is the same, the call is that
-//!    tenant's, and the view that the pin shows is of that tenant. So before a tenant is given away, or ends with its gate,
-//!    every pin forgets it, and its address may be another's. With nobody inside, no pin comes to it again. What a caller
-//!    finds in `bias` was published after that. A pin may be made to forget its tenant at any other time too: its thread's
-//!    next call goes with a lease.
+//! 7. *Show, and count.* A thread inside of a tenant, with a lease, has its pin show it: under the book's lock, and only where
+//!    `bias` is that tenant still. Whoever leaves the bias takes that lock of every pin, after the store of null to `bias`: a
+//!    thread that comes to the lock before has its pin hidden, one that comes after finds null. So what is shown is of the
+//!    bias, and no pin shows a tenant that is about to be given away, or that ends with its gate. A pin may be made to show
+//!    nothing at any other time too. It counts for the tenant whose lease was its thread's last, by that one's number.
 //!
 //! # Races considered
 //! A swap that gives up restores the bias before it lets the next one begin; callers by the door at that time keep the
 //! read side, and the next closing waits for them there. Where only insiders are let in, a swap that restores the bias
 //! stores it and looks for that mark; who marks looks the other way round: one of them sees the other, and it ends null. Gates
 //! are never mistaken for one another: their numbers are not used again. Their places in threads' rows are, and a pin may
-//! still be shown there whose gate has ended: it counts for nobody (protocol 7), so nobody passes by it. A pin outlives its
+//! still stand there whose gate has ended: it shows nothing (protocol 7), so nobody passes by it. A pin outlives its
 //! thread's table only on the gate's list, which that thread's end takes it off. A thread past its thread-locals has a pin
 //! for each lease and always goes by the door: what it nests is bounded by its limits only.
 //!
@@ -90,13 +92,19 @@ pub(crate) use closing::Closed;
 pub(crate) use fence::Fences;
 use lease::Way;
 pub(crate) use lease::{Call, Knot, Lease};
+pub(crate) use mark::Note;
+#[cfg_attr(modelled, expect(unused_imports, reason = "models have no handles"))]
+pub(crate) use mark::Notes;
 use mark::{Mark, Number};
-pub(crate) use mark::{Note, Notes};
 use owned::{HeldBack, Register};
 pub(crate) use owned::{Owned, Within, is_inside_any};
+use passing::Here;
+#[cfg_attr(modelled, expect(unused_imports, reason = "models have no handles"))]
+pub(crate) use passing::{Approach, Gated};
 pub(crate) use pin::Inside;
 use pin::{Pin, Pins};
-pub(crate) use row::{GateId, Place};
+pub(crate) use row::GateId;
+use row::Place;
 #[cfg_attr(modelled, expect(unused_imports, reason = "models have no data"))]
 pub(crate) use stay::{Brief, Stay};
 use std::{
@@ -112,7 +120,7 @@ pub(crate) use tally::{Failure, Tally};
 /// Leases on one gate that a thread may hold inside one another.
 pub(crate) const DEEPEST: u32 = 64;
 
-/// What stands behind a gate; behind one only.
+/// What stands behind a gate.
 pub(crate) trait Tenant {
     /// How callers see it: where a call finds what it calls.
     type View;
@@ -180,11 +188,6 @@ impl<T: Tenant> Gate<T> {
         }
     }
 
-    /// Where threads' rows show their pins on it. Whoever calls often keeps it by him, and so need not ask the gate.
-    pub(crate) fn place(&self) -> Place {
-        self.id.place()
-    }
-
     /// What stands behind it now, without a lease: for those who look and do not call.
     pub(crate) fn tenant(&self) -> Option<Arc<T>> {
         self.tenant.lock().clone()
@@ -245,13 +248,24 @@ impl<T: Tenant> Gate<T> {
             is_a_call: Cell::new(false),
             _on_this_thread: PhantomData,
         };
-        let (note, address) = (unpin::look(&pin), tenant.as_ptr().cast());
-        if !matches!(lease.way, Way::Nested) && !note.counts_for(address) {
-            let tenant = lease.tenant();
-            let views = tenant.views().map(|view| (&raw const *view).cast());
-            note.count_for(address, views, tenant.number(), tenant.tally());
+        if !matches!(lease.way, Way::Nested) {
+            self.introduce(unpin::look(&pin), lease.tenant());
         }
         lease
+    }
+
+    /// Has the calling thread's pin count for this tenant, which it is inside of, and show it.
+    fn introduce(&self, pin: &Pin, tenant: &T) {
+        if !pin.counts_for(tenant.number()) {
+            pin.count_for(tenant.number(), tenant.tally());
+        }
+        if pin.views.shown().is_null() {
+            let address = &raw const *tenant;
+            let views = tenant.views().map(|view| (&raw const *view).cast());
+            pin.show(address.cast(), views, || {
+                ptr::eq(self.bias.load(Ordering::SeqCst), address)
+            });
+        }
     }
 
     /// Goes in by the lock, since a swap is near, or nothing stands behind the gate.
@@ -318,25 +332,24 @@ impl<T: Tenant> Gate<T> {
     /// Puts another tenant behind the open gate. The old one may still have callers inside.
     pub(crate) fn replace(&self, tenant: Option<Arc<T>>) -> Option<Leaving<T>> {
         let _alone = self.swap.lock();
+        // First of all: whoever has found the new tenant in `current` must not find the old one here.
+        self.leave_bias();
         let before = self.put(tenant)?;
         self.fences.of_the_one();
         Some(Leaving {
             tenant: Some(before),
             waits: self.pins.inside(),
-            pins: Arc::clone(&self.pins),
             register: Arc::clone(&self.register),
         })
     }
 
-    /// Makes a tenant the current one, open to callers.
+    /// Makes a tenant the current one, open to callers. The bias was left.
     fn put(&self, tenant: Option<Arc<T>>) -> Option<Arc<T>> {
         let mut place = self.tenant.lock();
         let pointer = tenant
             .as_ref()
             .map_or(ptr::null_mut(), |tenant| Arc::as_ptr(tenant).cast_mut());
         let before = std::mem::replace(&mut *place, tenant);
-        // First of all null: whoever has found the new tenant in `current` must not find the old one here.
-        self.bias.store(ptr::null_mut(), Ordering::SeqCst);
         self.current.store(pointer, Ordering::SeqCst);
         self.set_bias(pointer);
         before
@@ -346,15 +359,22 @@ impl<T: Tenant> Gate<T> {
         self.bias.store(tenant, Ordering::SeqCst);
         // In this order, and the other way round below: one of the two sees the other.
         if self.for_insiders.load(Ordering::SeqCst) {
-            self.bias.store(ptr::null_mut(), Ordering::SeqCst);
+            self.leave_bias();
         }
+    }
+
+    /// Has callers who come from now on go by the door. Who is on the way in by a pin may still come in, until there was a
+    /// fence.
+    fn leave_bias(&self) {
+        self.bias.store(ptr::null_mut(), Ordering::SeqCst);
+        self.pins.hide_all();
     }
 
     /// Lets in only callers who are inside of some gate, from now on: their calls are part of those that are to end. A
     /// call on its way in by its pin may still come in.
     pub(crate) fn admit_only_insiders(&self) {
         self.for_insiders.store(true, Ordering::SeqCst);
-        self.bias.store(ptr::null_mut(), Ordering::SeqCst);
+        self.leave_bias();
     }
 
     /// The calls that are inside, oldest first.
@@ -392,10 +412,8 @@ impl<T: Tenant> Gate<T> {
 
 impl<T> Drop for Gate<T> {
     fn drop(&mut self) {
-        // The next gate at its place finds its pins, and may have a tenant at this address.
-        if let Some(tenant) = &*self.tenant.lock() {
-            self.pins.forget(Arc::as_ptr(tenant).cast());
-        }
+        // The next gate at its place finds its pins.
+        self.pins.hide_all();
         self.id.end();
     }
 }
@@ -416,7 +434,6 @@ fn for_a_moment<R>(attempt: impl Fn() -> Option<R>) -> Option<R> {
 pub(crate) struct Leaving<T: Tenant> {
     tenant: Option<Arc<T>>,
     waits: Vec<(Number, Arc<Pin>)>,
-    pins: Arc<Pins>,
     register: Arc<Register>,
 }
 
@@ -449,7 +466,6 @@ impl<T: Tenant> Leaving<T> {
         if !self.inside().is_empty() {
             return Err(self);
         }
-        self.pins.forget(Arc::as_ptr(self.tenant()).cast());
         match self.tenant.take().map(Arc::try_unwrap) {
             Some(Ok(tenant)) => Ok(tenant),
             Some(Err(tenant)) => {
@@ -469,8 +485,6 @@ impl<T: Tenant> Drop for Leaving<T> {
         };
         if is_left {
             std::mem::forget(tenant);
-        } else {
-            self.pins.forget(Arc::as_ptr(&tenant).cast());
         }
     }
 }
@@ -478,7 +492,7 @@ impl<T: Tenant> Drop for Leaving<T> {
 /// The pointers of the gate, each followed in one place.
 #[expect(unsafe_code, reason = "follows pointers that the protocols keep valid")]
 mod unpin {
-    use super::{NonNull, Pin, Tenant};
+    use super::{Here, NonNull, Pin, Tenant};
 
     /// A pin of this thread.
     #[inline(always)]
@@ -498,19 +512,19 @@ mod unpin {
         unsafe { tenant.as_ref() }
     }
 
-    /// The same, of a tenant that its pin counts for.
+    /// The view that a pin shows, if it shows one. The pin's thread is marked inside by it, and its gate is there.
     #[inline(always)]
-    pub(super) fn reach_known<'lease, T>(tenant: *const T) -> &'lease T {
-        // SAFETY: What a pin counts for is no null pointer, and this was `bias` when the lease began: see above.
-        unsafe { &*tenant }
+    pub(super) fn see<T: Tenant>(pin: &Pin) -> Option<&T::View> {
+        // SAFETY: What a pin shows is a view of its gate's present tenant, which its thread has put there while it was inside of
+        // that (`introduce`); and such gates have such tenants. Whoever takes a tenant out of a gate has all pins show nothing
+        // first, and then waits for the marks of those who may have seen it before (protocols 1 and 4).
+        unsafe { pin.views.shown().cast::<T::View>().as_ref() }
     }
 
-    /// The view of that tenant that the pin shows.
+    /// The tenant whose view a pin shows to a call.
     #[inline(always)]
-    pub(super) fn see<T: Tenant>(pin: &Pin) -> &T::View {
-        // SAFETY: This thread has set the pin's views with the tenant that it counts for, to those of that tenant, which are
-        // there as long as it is; a tick only has it show the one or the other of them. Where a pin was shown that counts for
-        // nobody, or for another gate's tenant, this is not asked.
-        unsafe { &*pin.views.shown().cast() }
+    pub(super) fn reach_here<'pass, T: Tenant>(here: &Here<'pass, T>) -> &'pass T {
+        // SAFETY: It was stored with the view that the call has seen, by this thread, and is there as long as that view.
+        unsafe { &*here.pin().views.tenant().cast() }
     }
 }

@@ -1,8 +1,10 @@
 //! Passing: a call that goes through a gate by its pin alone.
 //!
-//! What is not the common case (no pin yet, a call further out on the thread, a swap near, a tenant not counted for yet) goes
-//! through with a lease. No branch on the way is taken otherwise: one that is taken once in a million calls makes all of them
-//! slower. So which call is timed is no question here: see [timing](super::timing).
+//! What is not the common case (no pin yet, a call further out on the thread, a swap near, a tenant that the pin does not show)
+//! goes through with a lease. No branch on the way is taken otherwise: one that is taken once in a million calls makes all of
+//! them slower. So which call is timed is no question here: see [timing](super::timing). And what a call comes to by one load
+//! after another is what it waits for, more than for all it does: so a pin shows the view itself, and whoever calls often
+//! [approaches](Approach) with the place of the pin in his hand.
 
 use super::{
     Call, Failure, Fences, Gate, NonNull, Ordering, Place, Refusal, Tenant,
@@ -10,7 +12,93 @@ use super::{
     pin::{self, Pin},
     unpin,
 };
-use std::{hint::cold_path, ptr, time::Duration};
+use std::{hint::cold_path, ops::Deref, time::Duration};
+
+/// What has a gate, the same one as long as it is there.
+pub(crate) trait Gated {
+    /// What stands behind the gate.
+    type Tenant: Tenant;
+    /// The gate.
+    fn gate(&self) -> &Gate<Self::Tenant>;
+}
+
+impl<T: Tenant> Gated for Gate<T> {
+    type Tenant = T;
+
+    #[inline(always)]
+    fn gate(&self) -> &Gate<T> {
+        self
+    }
+}
+
+/// A way to a gate for whoever calls often: it keeps what has the gate, and knows the gate's place in threads' rows.
+#[derive(Clone)]
+pub(crate) struct Approach<G> {
+    to: G,
+    place: Place,
+}
+
+impl<G: Deref<Target: Gated>> Approach<G> {
+    /// The one to the gate of this.
+    pub(crate) fn to(to: G) -> Self {
+        Approach {
+            place: to.gate().id.place(),
+            to,
+        }
+    }
+
+    /// What has the gate.
+    #[inline(always)]
+    pub(crate) fn holder(&self) -> &G::Target {
+        &self.to
+    }
+
+    /// Does `work` by the pin alone, with what `find` finds there; or gives back the `load` that it would need. It looks and
+    /// turns back where `find` finds nothing, and where the gate has no place in the thread's row.
+    #[inline(always)]
+    pub(crate) fn pass_quickly<Found, Load, R>(
+        &self,
+        call: Call,
+        find: impl FnOnce(&Here<'_, TenantOf<G>>) -> Option<Found>,
+        work: impl FnOnce(&Here<'_, TenantOf<G>>, Found, Load) -> R,
+        load: Load,
+    ) -> Result<R, Load> {
+        pass_at(self.place, call, find, work, load)
+    }
+}
+
+type TenantOf<G> = <<G as Deref>::Target as Gated>::Tenant;
+
+/// Where a call is that passes: inside of the tenant that its pin shows.
+pub(crate) struct Here<'pass, T: Tenant> {
+    pin: &'pass Pin,
+    view: &'pass T::View,
+}
+
+impl<'pass, T: Tenant> Here<'pass, T> {
+    /// The view that the pin shows: the plain one or the timed one.
+    #[inline(always)]
+    pub(crate) fn view(&self) -> &T::View {
+        self.view
+    }
+
+    /// The tenant.
+    #[inline(always)]
+    pub(crate) fn tenant(&self) -> &T {
+        unpin::reach_here(self)
+    }
+
+    /// Finds that the view takes no time, which a lease would have to take.
+    #[inline(always)]
+    fn is_plain(&self) -> Option<()> {
+        self.pin.views.is_plain(self.view).then_some(())
+    }
+
+    #[inline(always)]
+    pub(super) fn pin(&self) -> &'pass Pin {
+        self.pin
+    }
+}
 
 impl<T: Tenant> Gate<T> {
     /// Does `work` with the tenant, inside: what [`Gate::enter`] is, at a twentieth of its cost. Where the pin shows the
@@ -25,9 +113,13 @@ impl<T: Tenant> Gate<T> {
         call: Call,
         work: F,
     ) -> Result<R, Refusal> {
-        let work_there = |tenant: &T, (), work: F| work(tenant);
-        let quickly = self.pass_quickly(self.place(), call, is_plain, work_there, work);
-        match quickly {
+        match pass_at(
+            self.id.place(),
+            call,
+            |here| here.is_plain(),
+            do_there,
+            work,
+        ) {
             Ok(result) => Ok(result),
             Err(work) => {
                 // Not by value, so that the result of the quick way can stay in a register.
@@ -36,61 +128,6 @@ impl<T: Tenant> Gate<T> {
                 result.ok_or(Refusal::Vacant)
             }
         }
-    }
-
-    /// Does `work` by the pin alone, with what `find` finds at the tenant, through the view that the pin shows; or gives back
-    /// the `load` that it would need. It looks and turns back where it finds nothing, and where the gate has no place in the
-    /// thread's row. `place` is the gate's: at any other there is a pin that counts for another gate's tenant, and the call
-    /// turns back.
-    #[inline(always)]
-    pub(crate) fn pass_quickly<Found, Load, R>(
-        &self,
-        place: Place,
-        call: Call,
-        find: impl FnOnce(&T, &T::View) -> Option<Found>,
-        work: impl FnOnce(&T, Found, Load) -> R,
-        load: Load,
-    ) -> Result<R, Load> {
-        match place.shown() {
-            Some(pin) => self.pass_by(pin, Fences::OnTheOne, call, find, work, load),
-            None => Err(load),
-        }
-    }
-
-    /// Passes by this pin of the calling thread's, with the gate's fences.
-    #[inline(always)]
-    fn pass_by<Found, Load, R>(
-        &self,
-        pin: NonNull<Pin>,
-        fences: Fences,
-        call: Call,
-        find: impl FnOnce(&T, &T::View) -> Option<Found>,
-        work: impl FnOnce(&T, Found, Load) -> R,
-        load: Load,
-    ) -> Result<R, Load> {
-        let pin = unpin::look(&pin);
-        let mark = pin.own_mark();
-        if mark.is_inside() {
-            return Err(load);
-        }
-        pin.set_mark(mark.inside(call.note));
-        fences.of_the_many();
-        let tenant = self.bias.load(Ordering::Acquire);
-        if pin.counts_for(tenant.cast()) {
-            let tenant = unpin::reach_known(tenant);
-            if let Some(found) = find(tenant, unpin::see::<T>(pin)) {
-                let _until_it_has_ended = Passing {
-                    pin,
-                    ended: mark.next(),
-                    exclusive: call.exclusive,
-                };
-                pin.note_exclusive(call);
-                return Ok(work(tenant, found, load));
-            }
-        }
-        cold_path();
-        pin.set_mark(mark);
-        Err(load)
     }
 
     /// Does `work` by a pin out of the thread's table, where the gate has no place in its row; or with a lease.
@@ -106,8 +143,14 @@ impl<T: Tenant> Gate<T> {
         if !self.id.has_place()
             && let Some(pin) = pin::own(self.id)
         {
-            let work_there = |tenant: &T, (), work: F| work(tenant);
-            match self.pass_by(pin, self.fences, call, is_plain, work_there, work) {
+            match pass_by(
+                pin,
+                self.fences,
+                call,
+                |here| here.is_plain(),
+                do_there,
+                work,
+            ) {
                 Ok(done) => {
                     *result = Some(done);
                     return Ok(());
@@ -124,7 +167,7 @@ impl<T: Tenant> Gate<T> {
 
     /// Has each thread's next call go with a lease, as the first call of a tenant does. Says how many threads there are.
     pub(crate) fn send_aside(&self) -> usize {
-        self.pins.forget_all()
+        self.pins.hide_all()
     }
 
     /// Counts that a call failed which this thread is inside of.
@@ -139,11 +182,57 @@ impl<T: Tenant> Gate<T> {
     }
 }
 
-/// Finds that the view takes no time, which a lease would have to take.
+fn do_there<T: Tenant, R>(here: &Here<'_, T>, (): (), work: impl FnOnce(&T) -> R) -> R {
+    work(here.tenant())
+}
+
+/// Passes by the calling thread's pin at this place, which is that of a gate with such tenants. The gate is there meanwhile.
 #[inline(always)]
-fn is_plain<T: Tenant>(tenant: &T, view: &T::View) -> Option<()> {
-    let [plain, _] = tenant.views();
-    ptr::eq(plain, view).then_some(())
+fn pass_at<T: Tenant, Found, Load, R>(
+    place: Place,
+    call: Call,
+    find: impl FnOnce(&Here<'_, T>) -> Option<Found>,
+    work: impl FnOnce(&Here<'_, T>, Found, Load) -> R,
+    load: Load,
+) -> Result<R, Load> {
+    match place.shown() {
+        Some(pin) => pass_by(pin, Fences::OnTheOne, call, find, work, load),
+        None => Err(load),
+    }
+}
+
+/// Passes by this pin of the calling thread's, on a gate with these fences and such tenants. The gate is there meanwhile.
+#[inline(always)]
+fn pass_by<T: Tenant, Found, Load, R>(
+    pin: NonNull<Pin>,
+    fences: Fences,
+    call: Call,
+    find: impl FnOnce(&Here<'_, T>) -> Option<Found>,
+    work: impl FnOnce(&Here<'_, T>, Found, Load) -> R,
+    load: Load,
+) -> Result<R, Load> {
+    let pin = unpin::look(&pin);
+    let mark = pin.own_mark();
+    if mark.is_inside() {
+        return Err(load);
+    }
+    pin.set_mark(mark.inside(call.note));
+    fences.of_the_many();
+    if let Some(view) = unpin::see::<T>(pin) {
+        let here = Here { pin, view };
+        if let Some(found) = find(&here) {
+            let _until_it_has_ended = Passing {
+                pin,
+                ended: mark.next(),
+                exclusive: call.exclusive,
+            };
+            pin.note_exclusive(call);
+            return Ok(work(&here, found, load));
+        }
+    }
+    cold_path();
+    pin.set_mark(mark);
+    Err(load)
 }
 
 /// A call that goes through without a lease. Dropping it ends the call, also where its work panics.

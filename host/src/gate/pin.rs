@@ -8,14 +8,14 @@ use super::{
     lease::Call,
     mark::{Mark, Number},
     row::GateId,
-    sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Instant, Mutex, Ordering, thread_local},
+    sync::{AtomicBool, AtomicU32, AtomicU64, Instant, Mutex, Ordering, thread_local},
     tally::{Failure, Numbers, Tally},
     timing::{Book, Views},
 };
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    ptr::{self, NonNull},
+    ptr::NonNull,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -42,12 +42,9 @@ pub(super) struct Pins(Mutex<Vec<Arc<Pin>>>);
 pub(super) struct Pin {
     /// A [`Mark`].
     mark: AtomicU64,
-    /// Where the tenant lies that the thread counts for; [`NOBODY`] before the first, after its end, and where the thread's
-    /// next call is to go with a lease.
-    whom: AtomicPtr<()>,
-    /// Through which its calls see that tenant.
+    /// Through which its calls see the tenant.
     pub(super) views: Views,
-    /// The number of the tenant that the thread called last; 0 before the first.
+    /// The number of the tenant that the thread called last, and counts for; 0 before the first.
     pub(super) tenant: AtomicU64,
     pub(super) is_exclusive: AtomicBool,
     pub(super) by_the_door: AtomicBool,
@@ -63,9 +60,6 @@ pub(super) struct Pin {
     this: Weak<Pin>,
     thread: Arc<str>,
 }
-
-/// An address that no tenant has, and no gate's bias.
-const NOBODY: *mut () = ptr::dangling_mut();
 
 /// What times of pins count from.
 fn epoch() -> Instant {
@@ -91,7 +85,6 @@ impl Pin {
         };
         Arc::new_cyclic(|this| Pin {
             mark: AtomicU64::new(Mark::outside(Number::default()).bits()),
-            whom: AtomicPtr::new(NOBODY),
             views: Views::new(),
             tenant: AtomicU64::new(0),
             is_exclusive: AtomicBool::new(false),
@@ -188,25 +181,16 @@ impl Pin {
         });
     }
 
-    /// Whether it counts for the tenant at this address. Never for null.
-    #[inline(always)]
-    pub(super) fn counts_for(&self, address: *mut ()) -> bool {
-        self.whom.load(Ordering::Relaxed) == address
+    /// Whether it counts for the tenant with this number.
+    pub(super) fn counts_for(&self, number: u64) -> bool {
+        self.tenant.load(Ordering::Relaxed) == number
     }
 
-    /// Counts for this tenant from now on, which lies at this address and has these views. The thread is inside of it.
+    /// Counts for this tenant from now on. The thread is inside of it.
     #[cold]
-    pub(super) fn count_for(
-        &self,
-        address: *mut (),
-        views: [*const (); 2],
-        number: u64,
-        tally: &Arc<Tally>,
-    ) {
+    pub(super) fn count_for(&self, number: u64, tally: &Arc<Tally>) {
         let mut counting = self.tally.lock();
         self.settle_in(&counting);
-        self.set_views(views);
-        self.whom.store(address, Ordering::Relaxed);
         self.tenant.store(number, Ordering::Relaxed);
         *counting = Arc::downgrade(tally);
         if let Some(this) = self.this.upgrade() {
@@ -291,30 +275,11 @@ impl Pins {
         self.all().into_iter().filter_map(inside).collect()
     }
 
-    /// Has none of them count for the tenant at this address any more, with nobody inside of it.
-    pub(super) fn forget(&self, tenant: *const ()) {
-        for pin in self.all() {
-            pin.forget(tenant.cast_mut());
-        }
-    }
-
-    /// Has all of them count for nobody any more, until their thread comes next. Says how many there are.
-    pub(super) fn forget_all(&self) -> usize {
-        self.count(|pin| {
-            pin.forget(pin.whom.load(Ordering::Relaxed));
-            true
-        })
-    }
-}
-
-impl Pin {
-    /// Counts for nobody any more, where it counted for the tenant at this address.
-    fn forget(&self, tenant: *mut ()) {
-        // Where it does not, or its thread comes to count for another just now, that stays so. Relaxed: that nobody is inside
-        // is known otherwise where a tenant ends, and who is sent aside may be so a call later.
-        let _of_another =
-            self.whom
-                .compare_exchange(tenant, NOBODY, Ordering::Relaxed, Ordering::Relaxed);
+    /// Has none of them show a view any more, until its thread comes with a lease. Says how many there are.
+    pub(super) fn hide_all(&self) -> usize {
+        let pins = self.all();
+        pins.iter().for_each(|pin| pin.hide());
+        pins.len()
     }
 }
 

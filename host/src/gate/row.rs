@@ -2,8 +2,8 @@
 //!
 //! Every thread has one, an array among its thread-locals. A gate whose callers need no fence takes a *place* in all rows at
 //! its birth, the same in each, as long as there is one, and gives it back at its end. What a thread's row shows there is
-//! that thread's pin on the gate; or one on a gate that had the place before, which counts for nobody, so that nobody
-//! passes by it. Gates without a place have their pins looked up in the thread's table, on a way that is not inlined.
+//! that thread's pin on the gate; or one on a gate that had the place before, which shows nothing, so that nobody passes
+//! by it. Gates without a place have their pins looked up in the thread's table, on a way that is not inlined.
 //!
 //! Who may touch what: a row belongs to its thread. What it shows is kept by that thread's table, and taken out of the row
 //! before it goes.
@@ -97,7 +97,7 @@ impl GateId {
         self.has_place() && self.place == other.place
     }
 
-    /// Gives its place back: no pin on the gate counts for anybody any more.
+    /// Gives its place back: no pin on the gate shows anything any more.
     pub(super) fn end(self) {
         if self.has_place() {
             free(|free| free.given_back.push(self.place));

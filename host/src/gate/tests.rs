@@ -303,7 +303,7 @@ const SET: Call = Call::of(4, true);
 /// The view that a call of this thread would go by.
 fn shown_to_this_thread(gate: &Gate<Numbered>) -> Option<&'static str> {
     let pin = pin::own(gate.id)?;
-    Some(*unpin::see::<Numbered>(unpin::look(&pin)))
+    unpin::see::<Numbered>(unpin::look(&pin)).copied()
 }
 
 /// The tenant's number, asked on the way of most calls.

@@ -76,46 +76,70 @@ fn may_time(now: u64) -> bool {
         .unwrap_or(true)
 }
 
-/// The views of a tenant that a pin can show.
+/// The views of a tenant that a pin can show, and where that tenant lies.
 pub(super) struct Views {
+    /// Null while none is shown.
     shown: AtomicPtr<()>,
     plain: AtomicPtr<()>,
     timed: AtomicPtr<()>,
+    tenant: AtomicPtr<()>,
 }
 
 impl Views {
     /// Those of no tenant.
     pub(super) fn new() -> Self {
+        let null = || AtomicPtr::new(ptr::null_mut());
         Views {
-            shown: AtomicPtr::new(ptr::null_mut()),
-            plain: AtomicPtr::new(ptr::null_mut()),
-            timed: AtomicPtr::new(ptr::null_mut()),
+            shown: null(),
+            plain: null(),
+            timed: null(),
+            tenant: null(),
         }
     }
 
-    /// The one that is shown: one of the tenant that the pin counts for.
+    /// The one that is shown; null where none is.
     #[inline(always)]
     pub(super) fn shown(&self) -> *const () {
-        self.shown.load(Ordering::Relaxed)
+        // Acquire, for what is found through it.
+        self.shown.load(Ordering::Acquire)
     }
 
-    /// Under the book's lock: those of another tenant.
-    fn set(&self, [plain, timed]: [*const (); 2]) {
+    /// Where the tenant lies whose views these are. On the pin's thread.
+    #[inline(always)]
+    pub(super) fn tenant(&self) -> *const () {
+        self.tenant.load(Ordering::Relaxed)
+    }
+
+    /// Whether this one, which was shown, is the plain one. On the pin's thread.
+    #[inline(always)]
+    pub(super) fn is_plain<V>(&self, shown: &V) -> bool {
+        let plain: *const () = self.plain.load(Ordering::Relaxed);
+        ptr::eq(plain, (&raw const *shown).cast())
+    }
+
+    /// Under the book's lock, on the pin's thread: those of this tenant.
+    fn set(&self, tenant: *const (), [plain, timed]: [*const (); 2]) {
+        self.tenant.store(tenant.cast_mut(), Ordering::Relaxed);
         self.plain.store(plain.cast_mut(), Ordering::Relaxed);
         self.timed.store(timed.cast_mut(), Ordering::Relaxed);
-        self.show_timed();
+        self.show(&self.timed);
     }
 
-    /// Under the book's lock.
-    fn show_timed(&self) {
-        let timed = self.timed.load(Ordering::Relaxed);
-        self.shown.store(timed, Ordering::Relaxed);
+    /// Under the book's lock: none.
+    fn hide(&self) {
+        self.shown.store(ptr::null_mut(), Ordering::SeqCst);
     }
 
-    /// Under the book's lock.
-    fn show_plain(&self) {
-        let plain = self.plain.load(Ordering::Relaxed);
-        self.shown.store(plain, Ordering::Relaxed);
+    /// Under the book's lock: the other one, where one is shown.
+    fn change_to(&self, view: &AtomicPtr<()>) {
+        if !self.shown().is_null() {
+            self.show(view);
+        }
+    }
+
+    fn show(&self, view: &AtomicPtr<()>) {
+        self.shown
+            .store(view.load(Ordering::Relaxed), Ordering::Release);
     }
 }
 
@@ -211,21 +235,36 @@ impl Book {
 }
 
 impl Pin {
-    /// Has another tenant's views from now on: the plain one and the timed one. On the pin's thread.
-    pub(super) fn set_views(&self, views: [*const (); 2]) {
+    /// Shows the tenant at this address from now on, by one of these views, the plain one and the timed one; unless by now
+    /// callers may not enter it by their pins. On the pin's thread, which is inside of that tenant.
+    pub(super) fn show(
+        &self,
+        tenant: *const (),
+        views: [*const (); 2],
+        may_be_entered: impl FnOnce() -> bool,
+    ) {
         let _book = self.book.lock();
-        self.views.set(views);
+        if may_be_entered() {
+            self.views.set(tenant, views);
+        }
+    }
+
+    /// Shows nothing from now on, until its thread comes with a lease.
+    pub(super) fn hide(&self) {
+        let _book = self.book.lock();
+        self.views.hide();
     }
 
     /// Counts the time of the counted lease, which began so many nanoseconds after the epoch. On the pin's thread.
     pub(super) fn took(&self, since: u64, took: Duration) {
         let mut book = self.book.lock();
         let is_early = book.took(took, self.ended());
-        if may_time(since) || is_early {
-            self.views.show_timed();
+        let next = if may_time(since) || is_early {
+            &self.views.timed
         } else {
-            self.views.show_plain();
-        }
+            &self.views.plain
+        };
+        self.views.change_to(next);
     }
 
     /// Has its thread's next call timed, if it has called since the last tick. Says whether it has.
@@ -233,7 +272,7 @@ impl Pin {
         let mut book = self.book.lock();
         let has_called = book.tick(self.ended());
         if has_called {
-            self.views.show_timed();
+            self.views.change_to(&self.views.timed);
         }
         has_called
     }

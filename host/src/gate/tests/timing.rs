@@ -81,10 +81,9 @@ fn long_calls_are_all_timed() {
 fn a_call_that_is_found_through_the_timed_view_takes_the_time_itself() {
     for gate in gates_on(1) {
         let quickly = |expected: &str, takes: Duration| {
-            gate.pass_quickly(
-                gate.place(),
+            Approach::to(Arc::clone(&gate)).pass_quickly(
                 ADD,
-                |_, view| Some(*view),
+                |here| Some(*here.view()),
                 |_, view, ()| {
                     assert_eq!(view, expected);
                     if view == "timed" {
@@ -131,12 +130,14 @@ fn who_is_sent_aside_takes_a_lease_once_and_nothing_is_counted_twice() {
                 calls += 1;
             }
             assert_eq!(gate.send_aside(), 1);
-            let aside = gate.pass_quickly(gate.place(), ADD, |_, _| Some(()), |_, (), ()| (), ());
+            let aside =
+                Approach::to(Arc::clone(&gate)).pass_quickly(ADD, |_| Some(()), |_, (), ()| (), ());
             assert_eq!(aside, Err(()));
             assert_eq!(numbers(&gate).calls, calls);
         }
         assert_eq!(passed(&gate), Ok(1));
-        let aside = gate.pass_quickly(gate.place(), ADD, |_, _| Some(()), |_, (), ()| (), ());
+        let aside =
+            Approach::to(Arc::clone(&gate)).pass_quickly(ADD, |_| Some(()), |_, (), ()| (), ());
         assert_eq!(aside.is_ok(), gate.id.has_place());
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{Caller, Contender, Who};
 use crate::{
-    host_sources::gate::{Call, Gate, Place, Tally, Tenant},
+    host_sources::gate::{Approach, Call, Gate, Tally, Tenant},
     library::{Add, Adder},
 };
 use anyhow::Result;
@@ -57,29 +57,31 @@ impl Tenant for Numbered {
     }
 }
 
+/// A gate, as a handle has it.
+pub(crate) type OpenGate = Approach<Arc<Gate<Numbered>>>;
+
 /// A gate that is open on the functions.
-pub(crate) fn open(adder: Arc<Adder>) -> Gate<Numbered> {
+pub(crate) fn open(adder: Arc<Adder>) -> OpenGate {
     let gate = Gate::new();
     // Nothing was behind it, so nobody leaves.
     drop(gate.replace(Some(Numbered::new(1, adder))));
-    gate
+    Approach::to(Arc::new(gate))
 }
 
-/// Goes through the gate to do this. `place` is the gate's, as a handle has it.
+/// Goes through the gate to do this.
 #[inline(always)]
-pub(crate) fn pass<R, F: FnOnce(Add) -> R>(gate: &Gate<Numbered>, place: Place, inside: F) -> R {
+pub(crate) fn pass<R, F: FnOnce(Add) -> R>(gate: &OpenGate, inside: F) -> R {
     let quickly = gate.pass_quickly(
-        place,
         CALL,
         #[inline(always)]
-        |_, view| Some(view.add),
+        |here| Some(here.view().add),
         #[inline(always)]
         |_, add, inside: F| inside(add),
         inside,
     );
     match quickly {
         Ok(result) => result,
-        Err(inside) => pass_slowly(gate, inside),
+        Err(inside) => pass_slowly(gate.holder(), inside),
     }
 }
 
@@ -93,7 +95,7 @@ fn pass_slowly<R, F: FnOnce(Add) -> R>(gate: &Gate<Numbered>, inside: F) -> R {
 }
 
 /// The contender.
-pub(crate) struct BehindGate(Gate<Numbered>);
+pub(crate) struct BehindGate(OpenGate);
 
 impl BehindGate {
     pub(crate) fn new(adder: Arc<Adder>) -> Self {
@@ -111,10 +113,10 @@ impl Contender for BehindGate {
     }
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
-        let (gate, place) = (&self.0, self.0.place());
+        let gate = &self.0;
         Ok(Box::new(
             #[inline(always)]
-            move |a, b| pass(gate, place, move |add| add(a, b)),
+            move |a, b| pass(gate, move |add| add(a, b)),
         ))
     }
 }

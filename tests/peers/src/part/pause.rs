@@ -8,10 +8,9 @@ use crate::{
     arguments::Effort,
     builds::Libraries,
     contender::{
-        gate::{self, LIMIT, Numbered},
+        gate::{self, LIMIT, OpenGate},
         ours::{self, Ours},
     },
-    host_sources::gate::Gate,
     library::Adder,
     ratios::Ratios,
     rounds::median,
@@ -255,14 +254,14 @@ fn swap_until(
 
 /// The gate, with nothing else of the product.
 struct GateAlone {
-    gate: Gate<Numbered>,
+    gate: OpenGate,
 }
 
 impl Scene for GateAlone {
     fn caller(&self, micros: u64) -> Result<Box<dyn FnMut() + '_>> {
         let length = Duration::from_micros(micros);
         Ok(Box::new(move || {
-            gate::pass(&self.gate, self.gate.place(), |add| {
+            gate::pass(&self.gate, |add| {
                 black_box(add(1, 2));
                 if micros > 0 {
                     let began = Instant::now();
@@ -275,10 +274,10 @@ impl Scene for GateAlone {
     }
 
     fn swap(&self, number: u64, since: &Since, swaps: &mut Swaps) -> Result<()> {
-        let incumbent = self.gate.tenant().context("the gate is open")?;
+        let incumbent = self.gate.holder().tenant().context("the gate is open")?;
         let successor = incumbent.successor(number);
         let began = Instant::now();
-        let Ok(closed) = self.gate.close(began + LIMIT, PATIENCE) else {
+        let Ok(closed) = self.gate.holder().close(began + LIMIT, PATIENCE) else {
             swaps.missed += 1;
             return Ok(());
         };
