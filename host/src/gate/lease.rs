@@ -1,6 +1,6 @@
 //! A lease: one caller's right to be inside.
 //!
-//! A lease is a call that is timed, and that those who ask who is inside can name. Most calls go without: see
+//! A lease is mostly a call that is timed, and that those who ask who is inside can name. Most calls go without: see
 //! [`Gate::pass`].
 
 use super::{
@@ -18,8 +18,8 @@ pub(crate) struct Lease<'gate, T: Tenant> {
     pub(super) tenant: NonNull<T>,
     pub(super) pin: NonNull<Pin>,
     pub(super) way: Way<'gate>,
-    /// When the caller came to the gate.
-    pub(super) since: Instant,
+    /// When the caller came to the gate, where the lease is timed.
+    pub(super) since: Option<Instant>,
     /// Whether it is one for a call.
     pub(super) is_a_call: Cell<bool>,
     pub(super) _on_this_thread: PhantomData<*const ()>,
@@ -95,7 +95,8 @@ impl<T: Tenant> Lease<'_, T> {
             }
             return Ok(());
         }
-        pin.since.store(since_epoch(self.since), Ordering::Relaxed);
+        let since = self.since.map_or(0, since_epoch);
+        pin.since.store(since, Ordering::Relaxed);
         pin.note(call);
         Ok(())
     }
@@ -104,18 +105,18 @@ impl<T: Tenant> Lease<'_, T> {
 impl<T: Tenant> Drop for Lease<'_, T> {
     fn drop(&mut self) {
         let pin = unpin::look(&self.pin);
-        let counted = self.is_a_call.get().then(|| self.since.elapsed());
+        let is_a_call = self.is_a_call.get();
         match &mut self.way {
             Way::Nested => {
                 let nested = pin.nested.load(Ordering::Relaxed);
                 pin.nested.store(nested - 1, Ordering::Relaxed);
-                if let Some(took) = counted {
-                    self.tenant().tally().count(took);
+                if let Some(since) = self.since.filter(|_| is_a_call) {
+                    self.tenant().tally().count(since.elapsed());
                 }
             }
-            Way::Pin => pin.leave(self.since, counted),
+            Way::Pin => pin.leave(self.since, is_a_call),
             Way::Door { for_one, .. } => {
-                pin.leave(self.since, counted);
+                pin.leave(self.since, is_a_call);
                 pin.by_the_door.store(false, Ordering::Release);
                 if let Some(pin) = for_one.take() {
                     self.gate.pins.remove(&pin);

@@ -197,7 +197,16 @@ impl<T: Tenant> Gate<T> {
     ///
     /// The lease must end on this thread in the reverse order of its beginning, as a local of a call does.
     pub(crate) fn enter(&self, limit: Duration) -> Result<Lease<'_, T>, Refusal> {
-        let since = Instant::now();
+        self.enter_since(Some(Instant::now()), limit)
+    }
+
+    /// The same for a caller who has come at that time; one without a time is not timed, unless it has to wait.
+    #[inline]
+    fn enter_since(
+        &self,
+        since: Option<Instant>,
+        limit: Duration,
+    ) -> Result<Lease<'_, T>, Refusal> {
         match pin::own(self.id) {
             Some(pin) => self.enter_with(pin, None, since, limit),
             None => {
@@ -210,11 +219,12 @@ impl<T: Tenant> Gate<T> {
         }
     }
 
+    #[inline(always)]
     fn enter_with(
         &self,
         pin: NonNull<Pin>,
         for_one: Option<Arc<Pin>>,
-        since: Instant,
+        since: Option<Instant>,
         limit: Duration,
     ) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
@@ -232,14 +242,22 @@ impl<T: Tenant> Gate<T> {
     }
 
     /// A lease on this tenant, whose calls the pin counts from now on.
+    #[inline(always)]
     fn lease<'gate>(
         &'gate self,
         tenant: NonNull<T>,
         pin: NonNull<Pin>,
         way: Way<'gate>,
-        since: Instant,
+        mut since: Option<Instant>,
     ) -> Lease<'gate, T> {
-        let lease = Lease {
+        if !matches!(way, Way::Nested) {
+            let is_new = self.introduce(unpin::look(&pin), unpin::reach(&tenant));
+            if is_new {
+                since.get_or_insert_with(Instant::now);
+            }
+        }
+        // Made where it goes: to move it takes as long as the lock.
+        Lease {
             gate: self,
             tenant,
             pin,
@@ -247,25 +265,24 @@ impl<T: Tenant> Gate<T> {
             since,
             is_a_call: Cell::new(false),
             _on_this_thread: PhantomData,
-        };
-        if !matches!(lease.way, Way::Nested) {
-            self.introduce(unpin::look(&pin), lease.tenant());
         }
-        lease
     }
 
-    /// Has the calling thread's pin count for this tenant, which it is inside of, and show it.
-    fn introduce(&self, pin: &Pin, tenant: &T) {
-        if !pin.counts_for(tenant.number()) {
+    /// Has the calling thread's pin count for this tenant, which it is inside of, and show it. Says whether it is the pin's
+    /// first lease on that one.
+    fn introduce(&self, pin: &Pin, tenant: &T) -> bool {
+        let is_new = !pin.counts_for(tenant.number());
+        if is_new {
             pin.count_for(tenant.number(), tenant.tally());
         }
-        if pin.views.shown().is_null() {
-            let address = &raw const *tenant;
+        let address = &raw const *tenant;
+        let may_be_entered = || ptr::eq(self.bias.load(Ordering::SeqCst), address);
+        // Asked twice, so that who goes by the door while a swap is near takes no lock for nothing.
+        if pin.views.shown().is_null() && may_be_entered() {
             let views = tenant.views().map(|view| (&raw const *view).cast());
-            pin.show(address.cast(), views, || {
-                ptr::eq(self.bias.load(Ordering::SeqCst), address)
-            });
+            pin.show(address.cast(), views, may_be_entered);
         }
+        is_new
     }
 
     /// Goes in by the lock, since a swap is near, or nothing stands behind the gate.
@@ -276,15 +293,11 @@ impl<T: Tenant> Gate<T> {
         pin: NonNull<Pin>,
         for_one: Option<Arc<Pin>>,
         mark: Mark,
-        since: Instant,
+        mut since: Option<Instant>,
         limit: Duration,
     ) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
         note.set_mark(mark);
-        let way = |door| Way::Door {
-            _door: door,
-            for_one: for_one.clone(),
-        };
         let refuse = |refusal| {
             if let Some(pin) = &for_one {
                 self.pins.remove(pin);
@@ -295,16 +308,24 @@ impl<T: Tenant> Gate<T> {
             return refuse(Refusal::ForInsiders);
         }
         // A swap that goes well closes the door for less than it takes to be woken.
-        let door = for_a_moment(|| self.door.try_read());
-        let Some(door) = door.or_else(|| self.door.try_read_for(limit)) else {
+        let door = for_a_moment(|| self.door.try_read()).or_else(|| {
+            since.get_or_insert_with(Instant::now);
+            self.door.try_read_for(limit)
+        });
+        let Some(door) = door else {
             return refuse(Refusal::OutOfTime);
         };
         note.by_the_door.store(true, Ordering::Relaxed);
         note.set_mark(mark.inside(Note::NAMELESS));
-        // Both sides in full: by the door, time is no matter.
-        sync::fence(Ordering::SeqCst);
+        self.fences.of_the_many();
         match NonNull::new(self.current.load(Ordering::Acquire)) {
-            Some(tenant) => Ok(self.lease(tenant, pin, way(door), since)),
+            Some(tenant) => {
+                let way = Way::Door {
+                    _door: door,
+                    for_one,
+                };
+                Ok(self.lease(tenant, pin, way, since))
+            }
             None => {
                 note.set_mark(mark);
                 note.by_the_door.store(false, Ordering::Release);
@@ -317,7 +338,11 @@ impl<T: Tenant> Gate<T> {
     /// Goes in once more on a thread that is inside.
     #[cold]
     #[inline(never)]
-    fn enter_nested(&self, pin: NonNull<Pin>, since: Instant) -> Result<Lease<'_, T>, Refusal> {
+    fn enter_nested(
+        &self,
+        pin: NonNull<Pin>,
+        since: Option<Instant>,
+    ) -> Result<Lease<'_, T>, Refusal> {
         let note = unpin::look(&pin);
         let nested = note.nested.load(Ordering::Relaxed);
         // The counted lease is one of them.
@@ -326,7 +351,9 @@ impl<T: Tenant> Gate<T> {
         }
         let tenant = NonNull::new(self.current.load(Ordering::Acquire)).ok_or(Refusal::Vacant)?;
         note.nested.store(nested + 1, Ordering::Relaxed);
-        Ok(self.lease(tenant, pin, Way::Nested, since))
+        // It is counted apart from the pin, and all that is so counted has its time.
+        let since = since.unwrap_or_else(Instant::now);
+        Ok(self.lease(tenant, pin, Way::Nested, Some(since)))
     }
 
     /// Puts another tenant behind the open gate. The old one may still have callers inside.

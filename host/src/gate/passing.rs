@@ -10,6 +10,7 @@ use super::{
     Call, Failure, Fences, Gate, NonNull, Ordering, Place, Refusal, Tenant,
     mark::Mark,
     pin::{self, Pin},
+    sync::Instant,
     unpin,
 };
 use std::{hint::cold_path, ops::Deref, time::Duration};
@@ -130,7 +131,8 @@ impl<T: Tenant> Gate<T> {
         }
     }
 
-    /// Does `work` by a pin out of the thread's table, where the gate has no place in its row; or with a lease.
+    /// Does `work` by a pin out of the thread's table, where the gate has no place in its row; or with a lease. Calls by the
+    /// door are timed as those are that pass: while a swap waits for the pins there are many.
     #[cold]
     #[inline(never)]
     fn pass_slowly<R, F: FnOnce(&T) -> R>(
@@ -140,9 +142,8 @@ impl<T: Tenant> Gate<T> {
         mut work: F,
         result: &mut Option<R>,
     ) -> Result<(), Refusal> {
-        if !self.id.has_place()
-            && let Some(pin) = pin::own(self.id)
-        {
+        let pin = pin::own(self.id);
+        if let Some(pin) = pin.filter(|_| !self.id.has_place()) {
             match pass_by(
                 pin,
                 self.fences,
@@ -158,7 +159,10 @@ impl<T: Tenant> Gate<T> {
                 Err(not_done) => work = not_done,
             }
         }
-        let lease = self.enter(limit)?;
+        let is_timed = pin.is_none_or(|pin| unpin::look(&pin).is_next_timed());
+        // Looked at where it is: to move it takes as long as the lock.
+        let entered = self.enter_since(is_timed.then(Instant::now), limit);
+        let lease = entered.as_ref().map_err(|refusal| *refusal)?;
         lease.note(call).map_err(Refusal::Knot)?;
         lease.is_a_call();
         *result = Some(work(lease.tenant()));

@@ -165,20 +165,16 @@ impl Pin {
         }
     }
 
-    /// Ends the counted lease, and counts the call that it was, if it was one, by the time it took.
-    pub(super) fn leave(&self, since: Instant, took: Option<Duration>) {
-        if let Some(took) = took {
-            self.took(since_epoch(since), took);
+    /// Ends the counted lease, and counts the call that it was, if it was one: by the time it took, where it is timed.
+    pub(super) fn leave(&self, since: Option<Instant>, is_a_call: bool) {
+        if let Some(since) = since.filter(|_| is_a_call) {
+            self.took(since_epoch(since), since.elapsed());
         }
         self.since.store(0, Ordering::Relaxed);
         self.is_exclusive.store(false, Ordering::Relaxed);
         let before = Mark::outside(self.ended());
         // Of a lease that was no call the number is taken back.
-        self.set_mark(if took.is_some() {
-            before.next()
-        } else {
-            before
-        });
+        self.set_mark(if is_a_call { before.next() } else { before });
     }
 
     /// Whether it counts for the tenant with this number.
@@ -191,6 +187,7 @@ impl Pin {
     pub(super) fn count_for(&self, number: u64, tally: &Arc<Tally>) {
         let mut counting = self.tally.lock();
         self.settle_in(&counting);
+        self.time_next();
         self.tenant.store(number, Ordering::Relaxed);
         *counting = Arc::downgrade(tally);
         if let Some(this) = self.this.upgrade() {

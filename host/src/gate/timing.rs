@@ -12,15 +12,16 @@
 //! The last of the times stand for the untimed calls after them, in equal parts: so there are as many times as calls. A call
 //! has its time a moment before it counts as ended.
 //!
-//! Who may touch what: a pin's book, and which view it shows, are written under the book's lock, by the pin's thread and by the
-//! tick. That lock is the innermost of the gate's. A call loads the view without it. What a thread may spend is its own.
+//! Who may touch what: a pin's book, and which view it shows, are written under the book's lock, by the pin's thread, by the
+//! tick, and by whoever leaves the gate's bias. That lock is the innermost of the gate's. A call loads the view without it.
+//! What a thread may spend is its own.
 
 use super::{
     Gate, GateId, Tenant,
     latency::Latency,
     mark::Number,
     pin::{self, Pin, since_epoch},
-    sync::{AtomicPtr, Instant, Ordering, thread_local},
+    sync::{AtomicBool, AtomicPtr, Instant, Ordering, thread_local},
     tally::{Failure, Numbers},
     unpin,
 };
@@ -82,6 +83,8 @@ pub(super) struct Views {
     shown: AtomicPtr<()>,
     plain: AtomicPtr<()>,
     timed: AtomicPtr<()>,
+    /// Whether it is the timed one that is shown, or would be.
+    is_timed: AtomicBool,
     tenant: AtomicPtr<()>,
 }
 
@@ -93,6 +96,7 @@ impl Views {
             shown: null(),
             plain: null(),
             timed: null(),
+            is_timed: AtomicBool::new(true),
             tenant: null(),
         }
     }
@@ -122,7 +126,7 @@ impl Views {
         self.tenant.store(tenant.cast_mut(), Ordering::Relaxed);
         self.plain.store(plain.cast_mut(), Ordering::Relaxed);
         self.timed.store(timed.cast_mut(), Ordering::Relaxed);
-        self.show(&self.timed);
+        self.show();
     }
 
     /// Under the book's lock: none.
@@ -130,14 +134,20 @@ impl Views {
         self.shown.store(ptr::null_mut(), Ordering::SeqCst);
     }
 
-    /// Under the book's lock: the other one, where one is shown.
-    fn change_to(&self, view: &AtomicPtr<()>) {
+    /// Under the book's lock: the timed one or the plain one from now on, where one is shown.
+    fn set_timed(&self, timed: bool) {
+        self.is_timed.store(timed, Ordering::Relaxed);
         if !self.shown().is_null() {
-            self.show(view);
+            self.show();
         }
     }
 
-    fn show(&self, view: &AtomicPtr<()>) {
+    fn show(&self) {
+        let view = if self.is_timed.load(Ordering::Relaxed) {
+            &self.timed
+        } else {
+            &self.plain
+        };
         self.shown
             .store(view.load(Ordering::Relaxed), Ordering::Release);
     }
@@ -160,6 +170,9 @@ impl Times {
 
     /// Has them stand for so many calls.
     fn stand_for(&self, calls: u64, latency: &mut Latency) {
+        if calls == 0 {
+            return;
+        }
         let known = self.taken.min(LAST) as u64;
         for (place, took) in (0..known).zip(self.last) {
             // Together they are all of them, and none becomes fewer when there are more.
@@ -259,12 +272,18 @@ impl Pin {
     pub(super) fn took(&self, since: u64, took: Duration) {
         let mut book = self.book.lock();
         let is_early = book.took(took, self.ended());
-        let next = if may_time(since) || is_early {
-            &self.views.timed
-        } else {
-            &self.views.plain
-        };
-        self.views.change_to(next);
+        self.views.set_timed(may_time(since) || is_early);
+    }
+
+    /// Has the next call timed.
+    pub(super) fn time_next(&self) {
+        let _book = self.book.lock();
+        self.views.set_timed(true);
+    }
+
+    /// Whether the next call is to be timed. On the pin's thread.
+    pub(super) fn is_next_timed(&self) -> bool {
+        self.views.is_timed.load(Ordering::Relaxed)
     }
 
     /// Has its thread's next call timed, if it has called since the last tick. Says whether it has.
@@ -272,7 +291,7 @@ impl Pin {
         let mut book = self.book.lock();
         let has_called = book.tick(self.ended());
         if has_called {
-            self.views.change_to(&self.views.timed);
+            self.views.set_timed(true);
         }
         has_called
     }
