@@ -3,9 +3,11 @@
 mod closing;
 mod crowds;
 mod places;
+mod showing;
 mod timing;
 
 use super::{fence::Fences, *};
+use showing::ByTheDoor;
 use std::{
     cell::RefCell,
     sync::{atomic::AtomicBool, mpsc},

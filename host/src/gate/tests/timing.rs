@@ -188,3 +188,55 @@ fn ticks_and_readers_beside_callers_lose_no_call_and_count_no_time_twice() {
         }
     }
 }
+
+#[test]
+fn calls_by_the_door_are_timed_as_those_that_pass() {
+    for gate in gates_on(1) {
+        passed_until_untimed(&gate);
+        let _by_the_door = ByTheDoor::begin(&gate);
+        let untimed = numbers(&gate);
+        let long = untimed.latency.longest() + Duration::from_millis(1);
+        pass_for(&gate, long);
+        let after = numbers(&gate);
+        assert_eq!(after.latency.longest(), untimed.latency.longest());
+        gate.tick();
+        pass_for(&gate, long);
+        assert!(numbers(&gate).latency.longest() >= long);
+        let calls = untimed.calls + 2;
+        let counted = numbers(&gate);
+        assert_eq!((counted.calls, counted.latency.count()), (calls, calls));
+    }
+}
+
+#[test]
+fn who_has_to_wait_outside_is_timed() {
+    const WAIT: Duration = Duration::from_millis(20);
+    for gate in gates_on(1) {
+        // The other thread may come late, and wait for less.
+        let waited = (0..100).any(|_| {
+            let (closes, is_closed) = mpsc::channel();
+            let (comes, has_come) = mpsc::channel();
+            std::thread::scope(|scope| {
+                let gate = &gate;
+                scope.spawn(move || {
+                    passed_until_untimed(gate);
+                    comes.send(()).expect("it is waited for");
+                    is_closed.recv().expect("it closes");
+                    comes.send(()).expect("it is waited for");
+                    gate.pass(LONG, ADD, Numbered::number).expect("it opens");
+                });
+                has_come.recv().expect("it comes");
+                let closed = closed(gate);
+                closes.send(()).expect("it waits for that");
+                has_come.recv().expect("it comes");
+                let until = Instant::now() + WAIT;
+                while Instant::now() < until {
+                    std::thread::yield_now();
+                }
+                drop(closed);
+            });
+            numbers(&gate).latency.longest() >= WAIT / 2
+        });
+        assert!(waited);
+    }
+}
