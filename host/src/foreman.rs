@@ -79,7 +79,7 @@ impl Foreman {
         let lanes = Arc::new(Lanes::default());
         let only = Arc::new(Mutex::new(only));
         let ended = Arc::new(AtomicBool::new(false));
-        let shift = Shift {
+        let mut shift = Shift {
             core: Arc::downgrade(core),
             directory,
             lanes: Arc::clone(&lanes),
@@ -88,7 +88,10 @@ impl Foreman {
             leaving: HashMap::new(),
             growing: HashMap::new(),
         };
-        shift.look_at_all_first(core);
+        // What is not all there yet must not hold up the start.
+        for unfinished in shift.look_at_all_first(core) {
+            shift.look_at(core, unfinished);
+        }
         let thread = std::thread::Builder::new()
             .name("foreman".to_owned())
             .spawn(move || shift.run(&sights))?;
@@ -151,13 +154,15 @@ struct Shift {
 
 impl Shift {
     /// Decides on all that is there, claims in the order of names; as many journeys side by side as there are processors.
-    fn look_at_all_first(&self, core: &Arc<Core>) {
+    /// Gives the files that are not all there.
+    fn look_at_all_first(&self, core: &Arc<Core>) -> Vec<PathBuf> {
         let most = std::thread::available_parallelism().map_or(1, NonZero::get);
         // The journey tells its own outcome.
         let journey = |(slot, staged): (Arc<Slot>, Box<Staged>)| {
             drop(journey::swap(core, &slot, *staged, Trigger::Watch));
         };
         let (give, take) = unbounded();
+        let mut unfinished = Vec::new();
         std::thread::scope(|scope| {
             let travellers: Vec<_> = (0..most)
                 .map_while(|_| {
@@ -169,13 +174,18 @@ impl Shift {
                 })
                 .collect();
             drop(take);
-            for path in directory::libraries(self.directory.path()) {
-                if self.concerns(&path)
-                    && let Decision::Swap(slot, staged) = decide(core, &path)
-                    // Where no thread could be started, it is done here.
-                    && let Err(SendError(left)) = give.send((slot, staged))
-                {
-                    journey(left);
+            let mut libraries = directory::libraries(self.directory.path());
+            libraries.retain(|path| self.concerns(path));
+            for path in libraries {
+                match decide(core, &path) {
+                    Decision::Swap(slot, staged) => {
+                        // Where no thread could be started, it is done here.
+                        if let Err(SendError(left)) = give.send((slot, staged)) {
+                            journey(left);
+                        }
+                    }
+                    Decision::Incomplete(_) => unfinished.push(path),
+                    Decision::Leave => {}
                 }
             }
             drop(give);
@@ -183,6 +193,7 @@ impl Shift {
                 let _told = traveller.join();
             }
         });
+        unfinished
     }
 
     fn run(mut self, sights: &Receiver<Sight>) {

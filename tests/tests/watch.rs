@@ -289,6 +289,26 @@ fn what_is_no_plugin_is_ignored_with_a_reason() {
 }
 
 #[test]
+fn a_file_that_is_not_all_there_at_the_start_is_told_and_serves_once_it_is() {
+    let scene = Scene::new(EXAMINER);
+    let steady = Artifact::of("steady").version("1.0.1");
+    let half = steady.clone().half().place(&scene.plugins());
+    Artifact::of("passing").place(&scene.plugins());
+    let host = scene.start_watching();
+    assert!(host.plugin("passing").is_some(), "it is not waited for");
+    until("the half is told", || {
+        let ignored = host.status().ignored;
+        ignored
+            .into_iter()
+            .find(|file| file.path == half && file.reason.contains("incomplete"))
+    });
+    let events = host.follow();
+    steady.place(&scene.plugins());
+    swapped(&events, "1.0.1");
+    assert!(host.status().ignored.is_empty());
+}
+
+#[test]
 fn a_folder_that_is_removed_and_made_again_is_watched_again() {
     let scene = Scene::new(EXAMINER);
     Artifact::of("steady")
