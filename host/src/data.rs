@@ -42,7 +42,7 @@ pub use dataset::{
 };
 pub use face::{DataError, DataReport, DatasetChange};
 pub use format::{Format, Mistake, Position};
-pub(crate) use frame::{Scope, open as open_frame};
+pub(crate) use frame::{Scope, leave_what_is_over, open as open_frame};
 pub(crate) use herald::Messenger;
 pub(crate) use operator::Wanted;
 pub(crate) use publisher::{Publisher, Refused};

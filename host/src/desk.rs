@@ -505,6 +505,7 @@ impl HostServices for Served {
 
     fn timed_call_begins(&self) {
         self.0.gate_id.call_begins();
+        data::leave_what_is_over();
     }
 
     fn timed_call_ends(&self) {

@@ -146,7 +146,7 @@ impl<I: Interface + ?Sized> Entrance<I> for Door<I> {
 /// The way into a plugin by an interface: what every call asks of its passage, to be had without asking that.
 #[derive(Clone)]
 pub(crate) struct Way {
-    approach: Approach<Arc<Slot>>,
+    approach: Approach<Slot>,
     /// The interface's place there, and what calls of its methods note.
     place: u8,
     notes: Notes,

@@ -6,6 +6,7 @@
 
 use crate::{
     core::Core,
+    data,
     error::CallError,
     event::Happening,
     foreign::{
@@ -296,6 +297,7 @@ impl Core {
         manner: Manner,
     ) -> Result<Reply, Unmet> {
         interpose::visit();
+        data::leave_what_is_over();
         // Calls that running calls make are part of those, which a shutdown waits for.
         if self.shutting_down.load(Ordering::Acquire) && !gate::is_inside_any() {
             return Err(turned_away::shutting_down().into());

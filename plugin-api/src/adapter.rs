@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! 1. Author's code (methods, `new`, `attach`, migrate functions, `Drop`) runs inside the guard only.
-//! 2. There is a value from `create` until `retire`. The old value is dropped after the new one is in its place.
+//! 2. There is a value from `create` until `retire`, or until a restore has failed. The old value is dropped after the new one
+//!    is in its place.
 //! 3. After `retire`, or the adapter's drop without it, nothing of the host's services is reachable from this library.
 
 use crate::{

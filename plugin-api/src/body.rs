@@ -133,8 +133,8 @@ pub fn shared<const TIMED: bool, P, W>(
     let body = unsafe { &*object.0.cast::<Body<P>>() };
     // SAFETY: No `&mut` to it exists: the entries that make one are called alone.
     let value = unsafe { &*body.value.get() };
-    // SAFETY: There is one: this is called only from when the plugin was made until it is retired (invariant 4), by the
-    // same rule that keeps the body there.
+    // SAFETY: There is one: this is called only from when the plugin was made until it is retired, and not after a restore
+    // that has failed (invariant 4), by the same rule that keeps the body there.
     let value = unsafe { value.as_ref().unwrap_unchecked() };
     let _until_it_has_ended = TIMED.then(|| {
         // SAFETY: No `&mut` to it exists: the entries that make one are called alone.

@@ -17,7 +17,7 @@
 //!    after the plugin is retired: calls and threads of its may look at it until then.
 //! 6. `&self` methods may be called from any number of threads at once; `&mut self` methods are called alone.
 //! 7. The functions of a plugin's tables are called only from when it was made, and restored where it is to be, until it is
-//!    retired.
+//!    retired; hosts have never done otherwise.
 
 use abi_stable::{
     StableAbi,

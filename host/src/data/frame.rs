@@ -410,6 +410,16 @@ pub(crate) fn open(gate_id: GateId) {
     }
 }
 
+/// Closes the calling thread's frame, if that does not last. Calls come by here now and then, be it that nobody looks: a brief
+/// of a call that is over is kept for ticks then, and not until the marks of its pin have gone round.
+pub(crate) fn leave_what_is_over() {
+    FRAME.with(|frame| {
+        if !frame.lasts() {
+            frame.span.set(Span::None);
+        }
+    });
+}
+
 /// What a pending call sees, and all that is within it, on whatever thread.
 #[derive(Clone, Default)]
 pub(crate) struct Scope(Option<Seen>);

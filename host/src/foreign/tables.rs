@@ -210,3 +210,30 @@ pub(crate) fn reach<'lease, I: plugin_api::Interface + ?Sized>(
     // claimed by, which is that of `I`. The lease keeps its library mapped.
     unsafe { Table::reach::<I>(address) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::Call;
+
+    #[test]
+    fn every_method_of_every_place_has_a_number_of_its_own() {
+        let ends = |last: u32| [0, 1, last - 1, last];
+        let mut numbers = Vec::new();
+        for place in ends(PLACES as u32 - 1) {
+            for method in ends(Notes::COUNT - 1) {
+                let number = TypedMethod::FIRST + place * Notes::COUNT + method;
+                let typed = TypedMethod::of(number).expect("it is one of an interface");
+                assert_eq!(
+                    (typed.place(), typed.method()),
+                    (place as u8, method as usize)
+                );
+                let note = TypedMethod::notes(place as u8).of(method);
+                assert_eq!(note, Call::of(number, false).note);
+                numbers.push(number);
+            }
+        }
+        assert!(numbers.is_sorted_by(|one, next| one < next));
+        assert_eq!(TypedMethod::of(TypedMethod::FIRST - 1), None);
+    }
+}

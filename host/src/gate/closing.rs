@@ -5,7 +5,8 @@
 //! and so for no longer than the swap's patience at a time. See the gate's header for why nobody is inside then.
 
 use super::{
-    Arc, Duration, Gate, HeldBack, Inside, Leaving, Number, Ordering, Pin, Tenant, for_a_moment,
+    Arc, Duration, Gate, HeldBack, Inside, Leaving, Number, Ordering, Pin, Pins, Tenant,
+    for_a_moment, sort,
     sync::{self, Instant, MutexGuard, RwLockWriteGuard},
 };
 
@@ -34,10 +35,10 @@ impl<T: Tenant> Gate<T> {
             return Err(self.inside());
         }
         let mut unbiased = Unbiased::new(self);
-        let pins = self.pins.inside();
-        let seen = Instant::now();
-        if !wait_for(&pins, deadline) {
-            return Err(self.inside_since(&pins, seen));
+        let mut seen = Seen::default();
+        seen.look(&self.pins);
+        if !seen.wait_for_pins(deadline) {
+            return Err(self.inside_since(&seen));
         }
         let mut pause = Duration::from_millis(1);
         loop {
@@ -57,8 +58,9 @@ impl<T: Tenant> Gate<T> {
                     _alone: alone,
                 });
             }
+            seen.look(&self.pins);
             if Instant::now() + pause >= deadline {
-                return Err(self.inside());
+                return Err(self.inside_since(&seen));
             }
             sync::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
@@ -66,24 +68,62 @@ impl<T: Tenant> Gate<T> {
     }
 }
 
-/// Waits until each pin's lease has ended or is by the door. Says whether they did before the deadline.
-fn wait_for(pins: &[(Number, Arc<Pin>)], deadline: Instant) -> bool {
-    let began = Instant::now();
-    for (lease, pin) in pins {
-        while pin.holds(*lease) && !pin.by_the_door.load(Ordering::Acquire) {
-            let now = Instant::now();
-            if now >= deadline {
-                return false;
-            }
-            // Never a yield: under load it gives a whole slice away.
-            if now - began < SPIN {
-                sync::spin_loop();
-            } else {
-                sync::sleep(NAP);
+/// Leases that a swap has seen inside, and since when it has: not all take the time themselves.
+#[derive(Default)]
+struct Seen(Vec<(Instant, Number, Arc<Pin>)>);
+
+impl Seen {
+    /// Looks who is inside now.
+    fn look(&mut self, pins: &Pins) {
+        self.0.retain(|(_, lease, pin)| pin.holds(*lease));
+        let now = Instant::now();
+        for (lease, pin) in pins.inside() {
+            let is_it =
+                |(_, other, on): &(_, Number, Arc<Pin>)| *other == lease && Arc::ptr_eq(on, &pin);
+            if !self.0.iter().any(is_it) {
+                self.0.push((now, lease, pin));
             }
         }
     }
-    true
+
+    /// Waits until each pin's lease has ended or is by the door. Says whether they did before the deadline.
+    fn wait_for_pins(&self, deadline: Instant) -> bool {
+        let began = Instant::now();
+        for (_, lease, pin) in &self.0 {
+            while pin.holds(*lease) && !pin.by_the_door.load(Ordering::Acquire) {
+                let now = Instant::now();
+                if now >= deadline {
+                    return false;
+                }
+                // Never a yield: under load it gives a whole slice away.
+                if now - began < SPIN {
+                    sync::spin_loop();
+                } else {
+                    sync::sleep(NAP);
+                }
+            }
+        }
+        true
+    }
+}
+
+impl<T: Tenant> Gate<T> {
+    /// The calls that are inside, oldest first. Of those that have not taken the time it is known since when they were seen.
+    fn inside_since(&self, seen: &Seen) -> Vec<Inside> {
+        let still = seen.0.iter().filter(|(_, lease, pin)| pin.holds(*lease));
+        let still: Vec<_> = still
+            .map(|(since, _, pin)| (*since, pin.describe()))
+            .collect();
+        let mut inside = self.inside();
+        for call in &mut inside {
+            if call.since.is_none() {
+                let seen = still.iter().find(|(_, seen)| seen == call);
+                call.since = seen.map(|(since, _)| *since);
+            }
+        }
+        sort(&mut inside);
+        inside
+    }
 }
 
 /// A gate whose callers go by the door. Dropping it restores the bias, unless the gate stays closed.

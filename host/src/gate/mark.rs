@@ -7,7 +7,8 @@
 //! is outside, nothing but the count.
 //!
 //! The count goes round, after 2^43 leases (hours of calls that take a nanosecond each): the numbers of leases are compared
-//! as on a clock's face, and nobody keeps one for half a round.
+//! as on a clock's face. The number of a lease that has not ended may be kept for any time: the count stands still. Of the
+//! others, books keep those of the last timed call, and stays [say](super::stay) what they do.
 
 /// A lease that has not ended.
 const INSIDE: u64 = 1;

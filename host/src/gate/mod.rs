@@ -23,10 +23,11 @@
 //!   Callers wait only in the third, and while the lock is being taken, which is tried for a short time only.
 //!
 //! # Who may touch what
-//! A pin is written by its own thread only, but for what it shows, which is written under its book's lock: others have it
-//! show nothing, or another view of the tenant that it shows. Anybody reads it (what it counts under that lock). `current`
-//! and `tenant` are written by whoever holds the gate's `swap` lock: one swap at a time; so is `bias`, but that whoever lets
-//! only insiders in makes it null at any time. The row and the table of a thread's pins belong to that thread.
+//! A pin is written by its own thread only, but for what it shows and its book, which are written under the book's lock: others
+//! have it show nothing, or another view of the tenant that it shows, or have its next call timed. Anybody reads it (what it
+//! counts under that lock). `current` and `tenant` are written by whoever holds the gate's `swap` lock: one swap at a time; so
+//! is `bias`, but that whoever lets only insiders in makes it null at any time. The row and the table of a thread's pins
+//! belong to that thread.
 //!
 //! # Protocols, and why they hold
 //! 1. *Enter by the pin, against leaving the bias.* The caller marks its pin, passes its fence, loads what the pin shows (or
@@ -51,9 +52,10 @@
 //!    lease, and replacing for its number.
 //! 7. *Show, and count.* A thread inside of a tenant, with a lease, has its pin show it: under the book's lock, and only where
 //!    `bias` is that tenant still. Whoever leaves the bias takes that lock of every pin, after the store of null to `bias`: a
-//!    thread that comes to the lock before has its pin hidden, one that comes after finds null. So what is shown is of the
-//!    bias, and no pin shows a tenant that is about to be given away, or that ends with its gate. A pin may be made to show
-//!    nothing at any other time too. It counts for the tenant whose lease was its thread's last, by that one's number.
+//!    thread that comes to the lock before has its pin hidden, one that comes after finds null, or a later bias; so does one
+//!    whose pin was not on the list yet, since it takes the list's lock later. So what is shown is of the bias, and no pin
+//!    shows a tenant that is about to be given away, or that ends with its gate. A pin may be made to show nothing at any
+//!    other time too. It counts for the tenant whose lease was its thread's last, by that one's number.
 //!
 //! # Races considered
 //! A swap that gives up restores the bias before it lets the next one begin; callers by the door at that time keep the
@@ -66,7 +68,8 @@
 //!
 //! A model checker goes through these protocols in `tests/models`, with full fences on both sides; not through the system
 //! call `membarrier`, which differs only in who fences, nor through rows, which gates without full fences have, nor through
-//! threads past their thread-locals.
+//! threads past their thread-locals, nor through swaps beside the letting in of insiders only, whose order is sequential
+//! consistency, which the checker does not have.
 //!
 //! Why not one lock (2.4 times the cost of a call, 20 times on two threads), counters by shard (1.6 times), or epochs (no
 //! deadline, no names).
@@ -414,27 +417,14 @@ impl<T: Tenant> Gate<T> {
             .map(|pin| pin.describe())
             .collect();
         inside.extend(self.register.inside(None));
-        inside.sort_by_key(|call| call.since);
+        sort(&mut inside);
         inside
     }
+}
 
-    /// The calls that are inside. Of those that were on these pins when they were `seen`, it is known that they have
-    /// been inside since then at least.
-    fn inside_since(&self, pins: &[(Number, Arc<Pin>)], seen: Instant) -> Vec<Inside> {
-        let still: Vec<Inside> = pins
-            .iter()
-            .filter(|(lease, pin)| pin.holds(*lease))
-            .map(|(_, pin)| pin.describe())
-            .collect();
-        let mut inside = self.inside();
-        for call in &mut inside {
-            if call.since.is_none() && still.contains(call) {
-                call.since = Some(seen);
-            }
-        }
-        inside.sort_by_key(|call| call.since);
-        inside
-    }
+/// Oldest first; last, of whom that is not known.
+fn sort(inside: &mut [Inside]) {
+    inside.sort_by_key(|call| (call.since.is_none(), call.since));
 }
 
 impl<T> Drop for Gate<T> {
@@ -543,15 +533,17 @@ mod unpin {
     #[inline(always)]
     pub(super) fn see<T: Tenant>(pin: &Pin) -> Option<&T::View> {
         // SAFETY: What a pin shows is a view of its gate's present tenant, which its thread has put there while it was inside of
-        // that (`introduce`); and such gates have such tenants. Whoever takes a tenant out of a gate has all pins show nothing
-        // first, and then waits for the marks of those who may have seen it before (protocols 1 and 4).
+        // that (`introduce`), and the callers of `pass_at` and `pass_by` say whose tenants those of the gate are. Whoever takes
+        // a tenant out of a gate has all pins show nothing first, and then waits for the marks of those who may have seen it
+        // before (protocols 1 and 4).
         unsafe { pin.views.shown().cast::<T::View>().as_ref() }
     }
 
     /// The tenant whose view a pin shows to a call.
     #[inline(always)]
     pub(super) fn reach_here<'pass, T: Tenant>(here: &Here<'pass, T>) -> &'pass T {
-        // SAFETY: It was stored with the view that the call has seen, by this thread, and is there as long as that view.
+        // SAFETY: It was stored with the view that the call has seen, by this thread, and is there as long as that view. It is not
+        // stored anew meanwhile: a thread that is inside introduces nobody, since nested leases do not.
         unsafe { &*here.pin().views.tenant().cast() }
     }
 }

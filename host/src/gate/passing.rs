@@ -7,13 +7,13 @@
 //! [approaches](Approach) with the place of the pin in his hand.
 
 use super::{
-    Call, Failure, Fences, Gate, NonNull, Ordering, Place, Refusal, Tenant,
+    Arc, Call, Failure, Fences, Gate, NonNull, Ordering, Place, Refusal, Tenant,
     mark::Mark,
     pin::{self, Pin},
     sync::Instant,
     unpin,
 };
-use std::{hint::cold_path, ops::Deref, time::Duration};
+use std::{hint::cold_path, time::Duration};
 
 /// What has a gate, the same one as long as it is there.
 pub(crate) trait Gated {
@@ -33,15 +33,23 @@ impl<T: Tenant> Gated for Gate<T> {
 }
 
 /// A way to a gate for whoever calls often: it keeps what has the gate, and knows the gate's place in threads' rows.
-#[derive(Clone)]
 pub(crate) struct Approach<G> {
-    to: G,
+    to: Arc<G>,
     place: Place,
 }
 
-impl<G: Deref<Target: Gated>> Approach<G> {
+impl<G> Clone for Approach<G> {
+    fn clone(&self) -> Self {
+        Approach {
+            to: Arc::clone(&self.to),
+            place: self.place,
+        }
+    }
+}
+
+impl<G: Gated> Approach<G> {
     /// The one to the gate of this.
-    pub(crate) fn to(to: G) -> Self {
+    pub(crate) fn to(to: Arc<G>) -> Self {
         Approach {
             place: to.gate().id.place(),
             to,
@@ -50,7 +58,7 @@ impl<G: Deref<Target: Gated>> Approach<G> {
 
     /// What has the gate.
     #[inline(always)]
-    pub(crate) fn holder(&self) -> &G::Target {
+    pub(crate) fn holder(&self) -> &G {
         &self.to
     }
 
@@ -60,15 +68,14 @@ impl<G: Deref<Target: Gated>> Approach<G> {
     pub(crate) fn pass_quickly<Found, Load, R>(
         &self,
         call: Call,
-        find: impl FnOnce(&Here<'_, TenantOf<G>>) -> Option<Found>,
-        work: impl FnOnce(&Here<'_, TenantOf<G>>, Found, Load) -> R,
+        find: impl FnOnce(&Here<'_, G::Tenant>) -> Option<Found>,
+        work: impl FnOnce(&Here<'_, G::Tenant>, Found, Load) -> R,
         load: Load,
     ) -> Result<R, Load> {
+        // The place of the gate that the holder has, which it keeps.
         pass_at(self.place, call, find, work, load)
     }
 }
-
-type TenantOf<G> = <<G as Deref>::Target as Gated>::Tenant;
 
 /// Where a call is that passes: inside of the tenant that its pin shows.
 pub(crate) struct Here<'pass, T: Tenant> {

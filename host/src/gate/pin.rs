@@ -104,7 +104,7 @@ impl Pin {
         self.this.upgrade()
     }
 
-    /// The mark, as its thread finds it.
+    /// The mark, as its thread finds it; for others, of whatever moment.
     #[inline(always)]
     pub(super) fn own_mark(&self) -> Mark {
         Mark::from_bits(self.mark.load(Ordering::Relaxed))

@@ -1,9 +1,12 @@
 //! A stay: one call's time inside of a gate, as others beside the gate may know it.
 //!
-//! A thread that is inside has a mark on its pin that it has for no other lease, from when its method is noted. What is to hold for the length of that
-//! call is noted with pin and mark, and holds as long as the pin still has that mark: the end of the call need tell nobody.
-//! Nested leases leave the mark as it is, and so belong to the stay that they are nested in. A mark is taken back only by a
-//! lease in which nothing was called.
+//! A thread that is inside has a mark on its pin, from when its method is noted, that it has for no other lease until its
+//! count has gone round. What is to hold for the length of that call is noted with pin and mark, and holds as long as the pin
+//! still has that mark: the end of the call need tell nobody. Nested leases leave the mark as it is, and so belong to the
+//! stay that they are nested in. A mark is taken back only by a lease in which nothing was called.
+//!
+//! Whoever keeps a brief of a call that is over lets go of it before the count has gone round. A stay may be kept for as
+//! long as one likes: it is over, or at worst not over, when the count comes by again.
 //!
 //! Who may touch what: a [`Brief`] belongs to its thread, which asks whether the stay lasts; of a [`Stay`], anybody may
 //! ask whether it is over. The mark that ends a call is stored with release: who finds it over sees all that it did.

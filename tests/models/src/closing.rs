@@ -68,7 +68,7 @@ fn two_callers_are_both_waited_for() {
     });
 }
 
-/// Two threads, three preemptions. The pin counts for another tenant: the caller notices inside, gives its number back
+/// Two threads, three preemptions. The pin shows nothing: the caller notices inside, gives its number back
 /// and comes again with a lease.
 #[test]
 fn who_turns_back_is_not_waited_for_and_not_lost() {
@@ -177,5 +177,36 @@ fn who_waits_for_no_time_is_refused_or_inside_of_one_tenant() {
             Err(refusal) => assert!(matches!(refusal, Refusal::Vacant | Refusal::OutOfTime)),
         }
         join(swapping);
+    });
+}
+
+/// Two threads, three preemptions. The caller comes with a lease, and has its pin show the tenant, just when the swap begins.
+#[test]
+fn no_pin_comes_to_show_what_a_swap_takes_out() {
+    check(3, |stage| {
+        warm_up(&stage.gate, 0);
+        stage.gate.send_aside();
+        let next = stage.tenant(2);
+        let swapping = stage.start(|gate| swap(gate, next));
+        let found = [pass(&stage.gate, 0), pass(&stage.gate, 0)];
+        join(swapping);
+        assert!(found[0] <= found[1], "a step back: {found:?}");
+        assert_eq!(pass(&stage.gate, 0), 2);
+    });
+}
+
+/// Two threads, three preemptions.
+#[test]
+fn no_pin_comes_to_show_what_is_for_insiders() {
+    check(3, |stage| {
+        warm_up(&stage.gate, 0);
+        stage.gate.send_aside();
+        let restricting = stage.start(|gate| gate.admit_only_insiders());
+        for _ in 0..2 {
+            let _or_refused = stage.gate.pass(LONG, CALL, |tenant| tenant.work(0));
+        }
+        join(restricting);
+        let refused = stage.gate.pass(LONG, CALL, |tenant| tenant.work(0));
+        assert_eq!(refused, Err(Refusal::ForInsiders));
     });
 }

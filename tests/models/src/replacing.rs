@@ -105,3 +105,18 @@ fn what_is_dropped_with_somebody_inside_stays() {
         join(replacing);
     });
 }
+
+/// Two threads, three preemptions. The caller comes with a lease, and has its pin show the tenant, just when that is replaced.
+#[test]
+fn no_pin_comes_to_show_what_is_replaced() {
+    check(3, |stage| {
+        warm_up(&stage.gate, 0);
+        stage.gate.send_aside();
+        let next = stage.tenant(2);
+        let replacing = stage.start(|gate| replace(gate, next));
+        let found = [pass(&stage.gate, 0), pass(&stage.gate, 0)];
+        join(replacing);
+        assert!(found[0] <= found[1], "a step back: {found:?}");
+        assert_eq!(pass(&stage.gate, 0), 2);
+    });
+}

@@ -104,3 +104,43 @@ fn a_closed_gate_tells_since_when_it_holds_new_callers_outside() {
         assert!((before..=Instant::now()).contains(&gate.since()));
     }
 }
+
+#[test]
+fn who_has_gone_by_the_door_untimed_and_blocks_is_named_with_an_age() {
+    for gate in gates_on(1) {
+        let (goes, is_going) = mpsc::channel();
+        let (leaves, is_left) = mpsc::channel::<()>();
+        let (ready, is_ready) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let going = &gate;
+            scope.spawn(move || {
+                // Its calls are not timed any more.
+                while shown_to_this_thread(going) != Some("plain") {
+                    passed(going).expect("open");
+                }
+                ready.send(()).expect("it is waited for");
+                is_going.recv().expect("it goes");
+                let blocks = |_: &Numbered| {
+                    ready.send(()).expect("it is waited for");
+                    let _end = is_left.recv();
+                };
+                going.pass(LONG, ADD, blocks).expect("open");
+            });
+            is_ready.recv().expect("it comes");
+            let (leave, visitor) = visitor(&gate);
+            let closing = scope.spawn(|| {
+                let closed = gate.close(Instant::now() + Duration::from_millis(400), SOON);
+                closed.map(drop).expect_err("somebody is inside")
+            });
+            showing::until("no pin shows anything", || showing::shows_nothing(&gate));
+            goes.send(()).expect("it waits for that");
+            is_ready.recv().expect("it is inside");
+            drop(leave);
+            visitor.join().expect("no panic");
+            let inside = closing.join().expect("no panic");
+            assert_eq!((inside.len(), inside[0].method), (1, Some(3)));
+            assert!(inside[0].since.is_some(), "{inside:?}");
+            drop(leaves);
+        });
+    }
+}

@@ -3,12 +3,18 @@
 use super::*;
 
 /// Waits for what another thread is about to do.
-fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(super) fn until(what: &str, is_so: impl Fn() -> bool) {
     let end = Instant::now() + LONG;
     while !is_so() {
         assert!(Instant::now() < end, "waited in vain: {what}");
         std::thread::yield_now();
     }
+}
+
+/// Whether the bias is left, and all pins have come to show nothing, which they do one by one.
+pub(super) fn shows_nothing(gate: &Gate<Numbered>) -> bool {
+    let pins = gate.pins.all();
+    gate.bias.load(Ordering::SeqCst).is_null() && pins.iter().all(|pin| pin.views.shown().is_null())
 }
 
 /// A gate with somebody inside whom a swap waits for, so that all others go by the door, until this is dropped.
@@ -25,9 +31,7 @@ impl ByTheDoor {
             let gate = Arc::clone(gate);
             std::thread::spawn(move || drop(closed(&gate)))
         };
-        until("the bias is left", || {
-            gate.bias.load(Ordering::SeqCst).is_null()
-        });
+        until("no pin shows anything", || shows_nothing(gate));
         ByTheDoor {
             leave: Some(leave),
             threads: vec![visitor, swap],
@@ -128,5 +132,25 @@ fn the_count_goes_round_and_nobody_is_lost_or_counted_twice() {
             );
         }
         drop(closed(&gate).open_on(None));
+    }
+}
+
+#[test]
+fn a_call_stays_with_the_tenant_that_it_entered() {
+    for gate in gates_on(1) {
+        while shown_to_this_thread(&gate).is_none() {
+            passed(&gate).expect("open");
+        }
+        let called = Approach::to(Arc::clone(&gate)).pass_quickly(
+            ADD,
+            |_| Some(()),
+            |here, (), ()| {
+                let _leaving = gate.replace(Some(numbered(2)));
+                assert_eq!(gate.enter(SOON).expect("nested").tenant().number(), 2);
+                here.tenant().number()
+            },
+            (),
+        );
+        assert_eq!(called, if gate.id.has_place() { Ok(1) } else { Err(()) });
     }
 }

@@ -58,7 +58,7 @@ impl Tenant for Numbered {
 }
 
 /// A gate, as a handle has it.
-pub(crate) type OpenGate = Approach<Arc<Gate<Numbered>>>;
+pub(crate) type OpenGate = Approach<Gate<Numbered>>;
 
 /// A gate that is open on the functions.
 pub(crate) fn open(adder: Arc<Adder>) -> OpenGate {
