@@ -420,6 +420,12 @@ pub(crate) fn leave_what_is_over() {
     });
 }
 
+/// Whether the calling thread's frame is of a call, be that over or not.
+#[cfg(test)]
+pub(super) fn keeps_a_brief() -> bool {
+    FRAME.with(|frame| matches!(frame.span.get(), Span::Call(_)))
+}
+
 /// What a pending call sees, and all that is within it, on whatever thread.
 #[derive(Clone, Default)]
 pub(crate) struct Scope(Option<Seen>);

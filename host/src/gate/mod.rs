@@ -41,10 +41,10 @@
 //! 3. *By the door.* The caller holds the read side before it reads `current`, and marks its pin `by_the_door`; a swap
 //!    does not wait for such pins, since it will have the write side.
 //! 4. *Replace.* The bias is left, the new tenant is stored to `current`, then to `bias`: so a thread that has found it by
-//!    the door or nested does not find the old one by its pin any more. After the fence the number of every pin's lease is noted. A
-//!    lease that begins later finds the new tenant; one that began before has ended when so many have.
-//!    By the door the same fences stand between the pin's store and the load of `current`. The number may be that of a
-//!    lease on the new tenant already: then the old one is waited for longer than need be.
+//!    the door or nested does not find the old one by its pin any more. After the fence the number of every pin's lease is
+//!    noted. A lease that begins later finds the new tenant; one that began before has ended when so many have. By the door
+//!    the same fences stand between the pin's store and the load of `current`. The number may be that of a lease on the new
+//!    tenant already: then the old one is waited for longer than need be.
 //! 5. *Pending.* A call that is pending holds an [owned](owned) lease: an entry in a register, which closing waits for
 //!    before it leaves the bias, and which counts as inside of its tenant.
 //! 6. *Nested.* A thread that is inside a gate goes through it again without touching door or counters: it would wait
@@ -90,6 +90,7 @@ mod tally;
 #[cfg(all(test, not(modelled)))]
 mod tests;
 mod timing;
+mod views;
 
 pub(crate) use closing::Closed;
 pub(crate) use fence::Fences;

@@ -10,7 +10,8 @@ use super::{
     row::GateId,
     sync::{AtomicBool, AtomicU32, AtomicU64, Instant, Mutex, Ordering, thread_local},
     tally::{Failure, Numbers, Tally},
-    timing::{Book, Views},
+    timing::Book,
+    views::Views,
 };
 use std::{
     cell::RefCell,

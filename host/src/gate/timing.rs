@@ -12,20 +12,19 @@
 //! The last of the times stand for the untimed calls after them, in equal parts: so there are as many times as calls. A call
 //! has its time a moment before it counts as ended.
 //!
-//! Who may touch what: a pin's book, and which view it shows, are written under the book's lock, by the pin's thread, by the
-//! tick, and by whoever leaves the gate's bias. That lock is the innermost of the gate's. A call loads the view without it.
-//! What a thread may spend is its own.
+//! Who may touch what: a pin's book, and which of the [views](super::views) it shows, are written under the book's lock, by the
+//! pin's thread and by the tick. That lock is the innermost of the gate's. What a thread may spend is its own.
 
 use super::{
     Gate, GateId, Tenant,
     latency::Latency,
     mark::Number,
     pin::{self, Pin, since_epoch},
-    sync::{AtomicBool, AtomicPtr, Instant, Ordering, thread_local},
+    sync::{Instant, Ordering, thread_local},
     tally::{Failure, Numbers},
     unpin,
 };
-use std::{cell::Cell, ptr, time::Duration};
+use std::{cell::Cell, time::Duration};
 
 /// Timing may take this part of the time.
 const PART: u64 = 100;
@@ -75,82 +74,6 @@ fn may_time(now: u64) -> bool {
             may
         })
         .unwrap_or(true)
-}
-
-/// The views of a tenant that a pin can show, and where that tenant lies.
-pub(super) struct Views {
-    /// Null while none is shown.
-    shown: AtomicPtr<()>,
-    plain: AtomicPtr<()>,
-    timed: AtomicPtr<()>,
-    /// Whether it is the timed one that is shown, or would be.
-    is_timed: AtomicBool,
-    tenant: AtomicPtr<()>,
-}
-
-impl Views {
-    /// Those of no tenant.
-    pub(super) fn new() -> Self {
-        let null = || AtomicPtr::new(ptr::null_mut());
-        Views {
-            shown: null(),
-            plain: null(),
-            timed: null(),
-            is_timed: AtomicBool::new(true),
-            tenant: null(),
-        }
-    }
-
-    /// The one that is shown; null where none is.
-    #[inline(always)]
-    pub(super) fn shown(&self) -> *const () {
-        // Acquire, for what is found through it.
-        self.shown.load(Ordering::Acquire)
-    }
-
-    /// Where the tenant lies whose views these are. On the pin's thread.
-    #[inline(always)]
-    pub(super) fn tenant(&self) -> *const () {
-        self.tenant.load(Ordering::Relaxed)
-    }
-
-    /// Whether this one, which was shown, is the plain one. On the pin's thread.
-    #[inline(always)]
-    pub(super) fn is_plain<V>(&self, shown: &V) -> bool {
-        let plain: *const () = self.plain.load(Ordering::Relaxed);
-        ptr::eq(plain, (&raw const *shown).cast())
-    }
-
-    /// Under the book's lock, on the pin's thread: those of this tenant.
-    fn set(&self, tenant: *const (), [plain, timed]: [*const (); 2]) {
-        self.tenant.store(tenant.cast_mut(), Ordering::Relaxed);
-        self.plain.store(plain.cast_mut(), Ordering::Relaxed);
-        self.timed.store(timed.cast_mut(), Ordering::Relaxed);
-        self.show();
-    }
-
-    /// Under the book's lock: none.
-    fn hide(&self) {
-        self.shown.store(ptr::null_mut(), Ordering::SeqCst);
-    }
-
-    /// Under the book's lock: the timed one or the plain one from now on, where one is shown.
-    fn set_timed(&self, timed: bool) {
-        self.is_timed.store(timed, Ordering::Relaxed);
-        if !self.shown().is_null() {
-            self.show();
-        }
-    }
-
-    fn show(&self) {
-        let view = if self.is_timed.load(Ordering::Relaxed) {
-            &self.timed
-        } else {
-            &self.plain
-        };
-        self.shown
-            .store(view.load(Ordering::Relaxed), Ordering::Release);
-    }
 }
 
 /// The times that were taken last.
@@ -248,26 +171,6 @@ impl Book {
 }
 
 impl Pin {
-    /// Shows the tenant at this address from now on, by one of these views, the plain one and the timed one; unless by now
-    /// callers may not enter it by their pins. On the pin's thread, which is inside of that tenant.
-    pub(super) fn show(
-        &self,
-        tenant: *const (),
-        views: [*const (); 2],
-        may_be_entered: impl FnOnce() -> bool,
-    ) {
-        let _book = self.book.lock();
-        if may_be_entered() {
-            self.views.set(tenant, views);
-        }
-    }
-
-    /// Shows nothing from now on, until its thread comes with a lease.
-    pub(super) fn hide(&self) {
-        let _book = self.book.lock();
-        self.views.hide();
-    }
-
     /// Counts the time of the counted lease, which began so many nanoseconds after the epoch. On the pin's thread.
     pub(super) fn took(&self, since: u64, took: Duration) {
         let mut book = self.book.lock();
@@ -283,7 +186,7 @@ impl Pin {
 
     /// Whether the next call is to be timed. On the pin's thread.
     pub(super) fn is_next_timed(&self) -> bool {
-        self.views.is_timed.load(Ordering::Relaxed)
+        self.views.is_timed()
     }
 
     /// Has its thread's next call timed, if it has called since the last tick. Says whether it has.

@@ -127,3 +127,22 @@ fn a_call_that_hands_on_what_it_sees_before_it_looks_sees_that_and_holds_it_no_l
         until("nobody holds it", || snapshot.strong_count() == 0);
     }
 }
+
+#[test]
+fn the_frame_of_a_call_is_left_when_it_is_over_and_a_thread_comes_by_and_not_before() {
+    use crate::data::{frame::keeps_a_brief, leave_what_is_over};
+    let ground = Ground::new(&["a"]);
+    let publisher = ground.open();
+    bring(&publisher, "1");
+    let stage = Guest::serving(&publisher, 1, false);
+    stage.call(|| {
+        assert_eq!(stage.look(0).number(), 1);
+        bring(&publisher, "2");
+        leave_what_is_over();
+        assert_eq!(stage.look(0).number(), 1, "the call goes on");
+    });
+    assert!(keeps_a_brief(), "nobody has come by");
+    leave_what_is_over();
+    assert!(!keeps_a_brief());
+    stage.call(|| assert_eq!(stage.look(0).number(), 2));
+}
