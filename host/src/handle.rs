@@ -261,7 +261,8 @@ impl Passage {
             }
             let inside = |object| inside(object, table);
             let from_inside = was_inside || is_waited_for;
-            match instance.enter(exclusive, self.limit, from_inside, inside) {
+            let guard = |openness: &_, deadline| gate.guard(generation, openness, deadline);
+            match instance.enter(exclusive, self.limit, from_inside, guard, inside) {
                 Some(done) => self.settled(done, || generation, method, exclusive, refused),
                 None => Err(self.waited(method)),
             }

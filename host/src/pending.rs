@@ -17,8 +17,9 @@ use crate::{
     desk::Switchboard,
     error::CallError,
     foreign::{
-        instance::{PendingCall, PluginFault, Share},
+        instance::{PendingCall, PluginFault},
         interpose,
+        lock::Share,
     },
     gate::{Failure, Owned},
     generation::Generation,

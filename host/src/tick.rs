@@ -1,6 +1,7 @@
 //! The tick: what is done now and then for threads that call, so that their calls need not ask for it.
 //!
-//! It has calls timed, and sends threads by what retired libraries have left on them. It comes on the clock's thread, seldom
+//! It has calls timed, has `&self` calls go without a lock while no `&mut self` method is called, and sends threads by what
+//! retired libraries have left on them. It comes on the clock's thread, seldom
 //! while nobody calls, and never so often that it would take more than a hundredth of a processor.
 
 use crate::{core::Core, foreign::interpose, gate::Gate, generation::Generation};
@@ -57,6 +58,7 @@ impl Tick {
     fn come(mut self, core: &Core) -> Tick {
         let (now, before) = (Instant::now(), processor_time());
         let has_called = on_all_gates(core, Gate::tick) > 0;
+        on_all_gates(core, open);
         let vacations = interpose::vacations();
         let is_news = vacations != self.answered;
         if (is_news || now >= self.next.0) && interpose::awaits_visits() {
@@ -77,6 +79,13 @@ impl Tick {
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
+}
+
+/// Has calls go without the lock between a plugin's methods again, where nobody has called a `&mut self` method since the last
+/// tick. Says how many threads are sent by for that.
+fn open(gate: &Gate<Generation>) -> usize {
+    let is_open = gate.shows_by_rows() && gate.tenant().is_some_and(|it| it.instance.tick());
+    if is_open { gate.send_aside() } else { 0 }
 }
 
 fn on_all_gates(core: &Core, work: fn(&Gate<Generation>) -> usize) -> usize {

@@ -9,29 +9,22 @@
 use super::{
     interpose::Hold,
     library::{Closing, Library, Pinned},
+    lock::{Lock, Share},
     tables::Tables,
 };
+use crate::gate::Openness;
 use abi_stable::std_types::{ROption, RResult, RSlice, RVec};
 use anyhow::{Result, anyhow};
-use parking_lot::{
-    ArcRwLockReadGuard, Mutex, RawRwLock, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
 use plugin_api::contract::{
     Answer, FORMAT_JSON, Fault, HostServicesBox, Object, PendingBox, PluginObjectBox, TaskBox,
 };
 use std::{
     cell::UnsafeCell,
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
-
-/// How often a lock is tried where the thread must not sleep: about a microsecond.
-const TRIES: usize = 64;
 
 /// A fault as the host keeps it: copied out of the plugin's library.
 #[derive(Debug, Clone)]
@@ -113,15 +106,11 @@ impl Candidate {
     pub(crate) fn into_instance(self, lock: Locking, tables: Arc<Tables>) -> Instance {
         Instance {
             object: UnsafeCell::new(self.object),
-            open: match lock {
-                Locking::None => Arc::clone(&tables),
-                Locking::ForExclusive => Arc::new(tables.without_places()),
-            },
-            tables,
             lock: match lock {
                 Locking::None => None,
-                Locking::ForExclusive => Some(Lock::default()),
+                Locking::ForExclusive => Some(Lock::new(&tables)),
             },
+            tables,
             library: self.library,
         }
     }
@@ -145,88 +134,9 @@ pub(crate) enum Locking {
 pub(crate) struct Instance {
     object: UnsafeCell<PluginObjectBox>,
     tables: Arc<Tables>,
-    /// The same, where no lock is to be taken, else some with nothing at any place: all that a call through an interface
-    /// asks.
-    open: Arc<Tables>,
     /// Between `&mut self` methods and all others; absent where there are none of the former.
     lock: Option<Lock>,
     library: Library,
-}
-
-#[derive(Default)]
-struct Lock {
-    sides: Arc<RwLock<()>>,
-    /// Pending calls that wait for a `&mut self` method to end.
-    waiting: Mutex<Vec<Waker>>,
-    /// How many pending calls have a share.
-    shares: Arc<AtomicUsize>,
-}
-
-impl Lock {
-    /// The shared side, for a `&self` method. It waits behind a `&mut self` method that waits; but not where that may wait
-    /// for it in turn: a method that comes back to its own plugin on the same thread (the gate refuses that under a
-    /// `&mut self` method), and whatever a pending call may need to go on.
-    fn shared(&self, limit: Duration, from_inside: bool) -> Option<RwLockReadGuard<'_, ()>> {
-        let sides = &self.sides;
-        if from_inside || self.shares.load(Ordering::Acquire) > 0 {
-            let wait = || sides.try_read_recursive_for(limit);
-            in_time(limit, || sides.try_read_recursive(), wait)
-        } else {
-            in_time(limit, || sides.try_read(), || sides.try_read_for(limit))
-        }
-    }
-
-    /// The other side, for a `&mut self` method.
-    fn alone(&self, limit: Duration) -> Option<RwLockWriteGuard<'_, ()>> {
-        let sides = &self.sides;
-        in_time(limit, || sides.try_write(), || sides.try_write_for(limit))
-    }
-
-    /// A share, if it is to be had now.
-    fn share(&self, from_inside: bool) -> Option<Share> {
-        let guard = if from_inside {
-            self.sides.try_read_recursive_arc()
-        } else {
-            self.sides.try_read_arc()
-        }?;
-        self.shares.fetch_add(1, Ordering::AcqRel);
-        Some(Share {
-            _held: Some(Held {
-                _guard: guard,
-                shares: Arc::clone(&self.shares),
-            }),
-        })
-    }
-
-    /// Wakes the pending calls that wait, when the result is dropped.
-    fn wakes(&self) -> Wakes<'_> {
-        Wakes(self)
-    }
-}
-
-struct Wakes<'lock>(&'lock Lock);
-
-impl Drop for Wakes<'_> {
-    fn drop(&mut self) {
-        let waiting = std::mem::take(&mut *self.0.waiting.lock());
-        waiting.into_iter().for_each(Waker::wake);
-    }
-}
-
-/// A pending call's share in an instance: no `&mut self` method runs as long as it lives.
-pub(crate) struct Share {
-    _held: Option<Held>,
-}
-
-struct Held {
-    _guard: ArcRwLockReadGuard<RawRwLock, ()>,
-    shares: Arc<AtomicUsize>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.shares.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// A call that is pending in an instance. Dropping it cancels it.
@@ -247,7 +157,9 @@ impl PendingCall {
 }
 
 // SAFETY: The object is `Send + Sync` by its contract. The cell gives `&mut` to it in `call_exclusive` only, under the
-// lock's write side, while every `&` is under its read side; without a lock no `&mut` is given at all.
+// lock's write side, while every `&` is under its read side; without a lock no `&mut` is given at all. Functions of tables
+// are called under the same sides; or, where they take `&self`, without one while the lock is open, which whoever has it alone ends
+// first.
 unsafe impl Sync for Instance {}
 
 /// Why a call was not answered by a value.
@@ -256,24 +168,6 @@ pub(crate) enum Unanswered {
     Fault(PluginFault),
     /// The lock was not to be had in time; the call was not executed.
     OutOfTime,
-}
-
-/// Takes a lock within `limit`. Without a limit the thread never sleeps, but tries for a moment: those inside may be short.
-fn in_time<G>(
-    limit: Duration,
-    try_now: impl Fn() -> Option<G>,
-    wait: impl FnOnce() -> Option<G>,
-) -> Option<G> {
-    if !limit.is_zero() {
-        return wait();
-    }
-    (0..TRIES).find_map(|_| {
-        let guard = try_now();
-        if guard.is_none() {
-            std::hint::spin_loop();
-        }
-        guard
-    })
 }
 
 impl Instance {
@@ -301,12 +195,14 @@ impl Instance {
             .map_err(Unanswered::Fault)
     }
 
-    /// Calls a `&mut self` method, waiting at most `limit` for the others to end. Says when it `enters`.
+    /// Calls a `&mut self` method, waiting at most `limit` for the others to end; `guard` has nobody go without the lock any more,
+    /// until that moment at most, and says whether it has done so. Says when it `enters`.
     pub(crate) fn call_exclusive(
         &self,
         method: u32,
         arguments: &[u8],
         limit: Duration,
+        guard: impl Fn(&Openness, Instant) -> bool,
         enters: impl FnOnce(),
     ) -> Result<Vec<u8>, Unanswered> {
         let Some(lock) = &self.lock else {
@@ -316,11 +212,10 @@ impl Instance {
             );
             return Err(Unanswered::Fault(PluginFault(fault)));
         };
-        let _then = lock.wakes();
-        let _alone = lock.alone(limit).ok_or(Unanswered::OutOfTime)?;
+        let _alone = lock.alone(limit, guard).ok_or(Unanswered::OutOfTime)?;
         enters();
-        // SAFETY: The write side of the lock is held: no other reference to the object exists, since each is made under
-        // one of its sides.
+        // SAFETY: The lock is had alone: no other reference to the object exists, since each is made under one of its sides,
+        // and no function of a table is inside, since those go under one too or are waited for by who has it alone.
         let object = unsafe { &mut *self.object.get() };
         bytes(object.call_exclusive(method, FORMAT_JSON, RSlice::from_slice(arguments)))
             .map_err(Unanswered::Fault)
@@ -332,18 +227,27 @@ impl Instance {
         &self.tables
     }
 
-    /// The tables, where no `&mut self` method is to be minded; else some with nothing at any place.
+    /// The tables, while no `&mut self` method is to be minded; else some with nothing at any place.
     pub(crate) fn open_to_callers(&self) -> &Tables {
-        &self.open
+        match &self.lock {
+            None => &self.tables,
+            Some(lock) => lock.shown_of(&self.tables),
+        }
+    }
+
+    /// Has the tables be open to callers, if calls by the lock would gain by it and none minds. Says whether that is news.
+    pub(crate) fn tick(&self) -> bool {
+        self.lock.as_ref().is_some_and(Lock::tick)
     }
 
     /// Lets `inside` call a function of a table, waiting at most `limit` for the calls that it cannot run beside; `None`
-    /// when that is over, with nothing called.
+    /// when that is over, with nothing called. `guard` as for [`Instance::call_exclusive`].
     pub(crate) fn enter<R>(
         &self,
         exclusive: bool,
         limit: Duration,
         from_inside: bool,
+        guard: impl Fn(&Openness, Instant) -> bool,
         inside: impl FnOnce(Object) -> R,
     ) -> Option<R> {
         let object = self.tables.object();
@@ -352,11 +256,14 @@ impl Instance {
             // There are no such methods, and so no lock.
             None => None,
             Some(lock) if exclusive => {
-                let _then = lock.wakes();
-                let _alone = lock.alone(limit)?;
+                let _alone = lock.alone(limit, guard)?;
                 Some(inside(object))
             }
             Some(lock) => {
+                // Calls from inside go by the lock in any case.
+                if !from_inside {
+                    lock.note_beside();
+                }
                 let _shared = lock.shared(limit, from_inside)?;
                 Some(inside(object))
             }
@@ -366,19 +273,10 @@ impl Instance {
     /// A share for a pending call, once no `&mut self` method runs or waits; a call from inside does not wait for those
     /// that wait for it.
     pub(crate) fn poll_share(&self, from_inside: bool, waker: &Waker) -> Poll<Share> {
-        let Some(lock) = &self.lock else {
-            return Poll::Ready(Share { _held: None });
-        };
-        if let Some(share) = lock.share(from_inside) {
-            return Poll::Ready(share);
+        match &self.lock {
+            None => Poll::Ready(Share::of_no_lock()),
+            Some(lock) => lock.poll_share(from_inside, waker),
         }
-        let mut waiting = lock.waiting.lock();
-        if !waiting.iter().any(|other| other.will_wake(waker)) {
-            waiting.push(waker.clone());
-        }
-        drop(waiting);
-        // A method that has ended meanwhile has found nobody to wake.
-        lock.share(from_inside).map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Begins an `async` method.
@@ -406,7 +304,7 @@ impl Instance {
 
     /// Its state in the format of `schema`, with no `&mut self` method inside.
     pub(crate) fn snapshot(&self, schema: u32) -> Result<Vec<u8>, PluginFault> {
-        let _shared = self.lock.as_ref().map(|lock| lock.sides.read());
+        let _shared = self.lock.as_ref().map(Lock::look);
         // SAFETY: No `&mut` to the object exists: it is only made under the write side of the lock, whose read side is
         // held here, or there is no lock and it is never made.
         let object = unsafe { &*self.object.get() };

@@ -1,6 +1,6 @@
 //! Foreign code: all that touches a plugin's library, behind a safe face.
 //!
-//! Inside: mapping and unmapping a library ([`library`]), calling the object it made ([`instance`], [`tables`]), having it
+//! Inside: mapping and unmapping a library ([`library`]), calling the object it made ([`instance`], [`lock`], [`tables`]), having it
 //! parse data ([`parsed`]), and what the C library is kept from holding of it ([`interpose`]). Outside, nobody uses `libloading` or a raw address. This module
 //! knows nothing of slots, gates or journeys.
 
@@ -13,6 +13,7 @@ pub(crate) mod instance;
 pub(crate) mod interpose;
 #[expect(unsafe_code, reason = "maps, checks and unmaps libraries")]
 pub(crate) mod library;
+pub(crate) mod lock;
 pub(crate) mod mapping;
 pub(crate) mod parsed;
 #[expect(unsafe_code, reason = "reaches the tables of loaded plugins")]

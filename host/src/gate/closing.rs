@@ -37,7 +37,7 @@ impl<T: Tenant> Gate<T> {
         let mut unbiased = Unbiased::new(self);
         let mut seen = Seen::default();
         seen.look(&self.pins);
-        if !seen.wait_for_pins(deadline) {
+        if !seen.wait(deadline, |pin| pin.by_the_door.load(Ordering::Acquire)) {
             return Err(self.inside_since(&seen));
         }
         let mut pause = Duration::from_millis(1);
@@ -70,11 +70,11 @@ impl<T: Tenant> Gate<T> {
 
 /// Leases that a swap has seen inside, and since when it has: not all take the time themselves.
 #[derive(Default)]
-struct Seen(Vec<(Instant, Number, Arc<Pin>)>);
+pub(super) struct Seen(Vec<(Instant, Number, Arc<Pin>)>);
 
 impl Seen {
     /// Looks who is inside now.
-    fn look(&mut self, pins: &Pins) {
+    pub(super) fn look(&mut self, pins: &Pins) {
         self.0.retain(|(_, lease, pin)| pin.holds(*lease));
         let now = Instant::now();
         for (lease, pin) in pins.inside() {
@@ -86,11 +86,12 @@ impl Seen {
         }
     }
 
-    /// Waits until each pin's lease has ended or is by the door. Says whether they did before the deadline.
-    fn wait_for_pins(&self, deadline: Instant) -> bool {
+    /// Waits until each pin's lease has ended, or the pin says that it goes by a lock, which is waited for later. Says whether
+    /// all do before the deadline.
+    pub(super) fn wait(&self, deadline: Instant, goes_by_a_lock: impl Fn(&Pin) -> bool) -> bool {
         let began = Instant::now();
         for (_, lease, pin) in &self.0 {
-            while pin.holds(*lease) && !pin.by_the_door.load(Ordering::Acquire) {
+            while pin.holds(*lease) && !goes_by_a_lock(pin) {
                 let now = Instant::now();
                 if now >= deadline {
                     return false;

@@ -27,7 +27,8 @@
 //! have it show nothing, or another view of the tenant that it shows, or have its next call timed. Anybody reads it (what it
 //! counts under that lock). `current` and `tenant` are written by whoever holds the gate's `swap` lock: one swap at a time; so
 //! is `bias`, but that whoever lets only insiders in makes it null at any time. The row and the table of a thread's pins
-//! belong to that thread.
+//! belong to that thread. What a pin says of its present lease (for whom it counts, that it goes by the door or is for a call made
+//! alone) is stored with release, after the leases of before: others decide by it whom to wait for.
 //!
 //! # Protocols, and why they hold
 //! 1. *Enter by the pin, against leaving the bias.* The caller marks its pin, passes its fence, loads what the pin shows (or
@@ -56,6 +57,8 @@
 //!    whose pin was not on the list yet, since it takes the list's lock later. So what is shown is of the bias, and no pin
 //!    shows a tenant that is about to be given away, or that ends with its gate. A pin may be made to show nothing at any
 //!    other time too. It counts for the tenant whose lease was its thread's last, by that one's number.
+//! 8. *Alone.* Where a tenant has a lock between its calls, callers may pass without it as long as nobody calls alone: see
+//!    [guarding](guarding).
 //!
 //! # Races considered
 //! A swap that gives up restores the bias before it lets the next one begin; callers by the door at that time keep the
@@ -76,6 +79,7 @@
 
 mod closing;
 mod fence;
+mod guarding;
 mod latency;
 mod lease;
 mod mark;
@@ -94,6 +98,7 @@ mod views;
 
 pub(crate) use closing::Closed;
 pub(crate) use fence::Fences;
+pub(crate) use guarding::Openness;
 use lease::Way;
 pub(crate) use lease::{Call, Knot, Lease};
 pub(crate) use mark::Note;
@@ -130,6 +135,8 @@ pub(crate) trait Tenant {
     type View;
     /// The plain view, and the timed one: what is found there takes the time, between [`GateId::call_begins`] and
     /// [`GateId::call_ends`]. They are there, unmoved, as long as the tenant. Where both are the same, only leases are timed.
+    ///
+    /// It is asked for them when a pin is to show it, under the lock of that pin's book.
     fn views(&self) -> [&Self::View; 2];
     /// Its number: no two tenants of a gate have the same, and none has 0.
     fn number(&self) -> u64;
@@ -283,8 +290,8 @@ impl<T: Tenant> Gate<T> {
         let may_be_entered = || ptr::eq(self.bias.load(Ordering::SeqCst), address);
         // Asked twice, so that who goes by the door while a swap is near takes no lock for nothing.
         if pin.views.shown().is_null() && may_be_entered() {
-            let views = tenant.views().map(|view| (&raw const *view).cast());
-            pin.show(address.cast(), views, may_be_entered);
+            let views = || tenant.views().map(|view| (&raw const *view).cast());
+            pin.show(address.cast(), || may_be_entered().then(views));
         }
         is_new
     }
@@ -319,7 +326,7 @@ impl<T: Tenant> Gate<T> {
         let Some(door) = door else {
             return refuse(Refusal::OutOfTime);
         };
-        note.by_the_door.store(true, Ordering::Relaxed);
+        note.by_the_door.store(true, Ordering::Release);
         note.set_mark(mark.inside(Note::NAMELESS));
         self.fences.of_the_many();
         match NonNull::new(self.current.load(Ordering::Acquire)) {

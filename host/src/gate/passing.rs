@@ -149,16 +149,8 @@ impl<T: Tenant> Gate<T> {
         mut work: F,
         result: &mut Option<R>,
     ) -> Result<(), Refusal> {
-        let pin = pin::own(self.id);
-        if let Some(pin) = pin.filter(|_| !self.id.has_place()) {
-            match pass_by(
-                pin,
-                self.fences,
-                call,
-                |here| here.is_plain(),
-                do_there,
-                work,
-            ) {
+        if !self.id.has_place() {
+            match self.pass_by_table(call, |here| here.is_plain(), do_there, work) {
                 Ok(done) => {
                     *result = Some(done);
                     return Ok(());
@@ -166,6 +158,7 @@ impl<T: Tenant> Gate<T> {
                 Err(not_done) => work = not_done,
             }
         }
+        let pin = pin::own(self.id);
         let is_timed = pin.is_none_or(|pin| unpin::look(&pin).is_next_timed());
         // Looked at where it is: to move it takes as long as the lock.
         let entered = self.enter_since(is_timed.then(Instant::now), limit);
@@ -174,6 +167,25 @@ impl<T: Tenant> Gate<T> {
         lease.is_a_call();
         *result = Some(work(lease.tenant()));
         Ok(())
+    }
+
+    /// Does `work` by a pin out of the thread's table, if it has one, with what `find` finds there; or gives back the `load`.
+    pub(crate) fn pass_by_table<Found, Load, R>(
+        &self,
+        call: Call,
+        find: impl FnOnce(&Here<'_, T>) -> Option<Found>,
+        work: impl FnOnce(&Here<'_, T>, Found, Load) -> R,
+        load: Load,
+    ) -> Result<R, Load> {
+        match pin::own(self.id) {
+            Some(pin) => pass_by(pin, self.fences, call, find, work, load),
+            None => Err(load),
+        }
+    }
+
+    /// Whether those who [approach](Approach) it pass: it has a place in threads' rows.
+    pub(crate) fn shows_by_rows(&self) -> bool {
+        self.id.has_place()
     }
 
     /// Has each thread's next call go with a lease, as the first call of a tenant does. Says how many threads there are.

@@ -131,8 +131,8 @@ impl Pin {
         self.mark().lease()
     }
 
-    /// Whether the lease with this number, or one before it, has not ended. A number that was taken back, since the bias
-    /// was gone, holds nothing either: then nobody is inside.
+    /// Whether the lease with this number, or one before it, has not ended. A number that was taken back, since the
+    /// caller has found nothing to call by the pin alone, holds nothing either: then nobody is inside.
     pub(super) fn holds(&self, lease: Number) -> bool {
         self.lease().is_some_and(|present| present.is_up_to(lease))
     }
@@ -162,7 +162,8 @@ impl Pin {
     #[inline(always)]
     pub(super) fn note_exclusive(&self, call: Call) {
         if call.exclusive {
-            self.is_exclusive.store(true, Ordering::Relaxed);
+            // Release, like the next: whoever finds it finds the calls of before ended.
+            self.is_exclusive.store(true, Ordering::Release);
         }
     }
 
@@ -180,7 +181,7 @@ impl Pin {
 
     /// Whether it counts for the tenant with this number.
     pub(super) fn counts_for(&self, number: u64) -> bool {
-        self.tenant.load(Ordering::Relaxed) == number
+        self.tenant.load(Ordering::Acquire) == number
     }
 
     /// Counts for this tenant from now on. The thread is inside of it.
@@ -189,7 +190,7 @@ impl Pin {
         let mut counting = self.tally.lock();
         self.settle_in(&counting);
         self.time_next();
-        self.tenant.store(number, Ordering::Relaxed);
+        self.tenant.store(number, Ordering::Release);
         *counting = Arc::downgrade(tally);
         if let Some(this) = self.this.upgrade() {
             tally.begin(this);

@@ -1,8 +1,8 @@
 //! Views: through which the calls of one thread see the tenant, and whether they see it at all.
 //!
-//! A tenant has two: the plain one, and the timed one, of which [timing](super::timing) tells. A pin *shows* one of them, or
+//! A tenant has two at a time: the plain one, and the timed one, of which [timing](super::timing) tells. A pin *shows* one of them, or
 //! none: then its thread's next call goes with a lease, which has the pin show the tenant if callers may enter that by their
-//! pins (protocol 7 of the gate).
+//! pins (protocol 7 of the gate). A tenant that is to be seen through others from now on has all pins show nothing first.
 //!
 //! Who may touch what: all of it is written under the book's lock of the pin; the tenant and its views by the pin's thread
 //! only, which reads them without. A call loads the one that is shown without the lock.
@@ -95,16 +95,12 @@ impl Views {
 }
 
 impl Pin {
-    /// Shows the tenant at this address from now on, by one of these views, the plain one and the timed one; unless by now
-    /// callers may not enter it by their pins. On the pin's thread, which is inside of that tenant.
-    pub(super) fn show(
-        &self,
-        tenant: *const (),
-        views: [*const (); 2],
-        may_be_entered: impl FnOnce() -> bool,
-    ) {
+    /// Shows the tenant at this address from now on, by one of the views that it has now, the plain one and the timed one;
+    /// unless by now it has none, since callers may not enter it by their pins. On the pin's thread, which is inside of that
+    /// tenant.
+    pub(super) fn show(&self, tenant: *const (), views: impl FnOnce() -> Option<[*const (); 2]>) {
         let _book = self.book.lock();
-        if may_be_entered() {
+        if let Some(views) = views() {
             self.views.set(tenant, views);
         }
     }

@@ -26,6 +26,11 @@ mod sync;
 mod closing;
 mod counting;
 mod faults;
+#[expect(
+    clippy::arc_with_non_send_sync,
+    reason = "a model's threads are taken in turns on one thread of the system"
+)]
+mod guarding;
 mod pending;
 mod replacing;
 #[expect(

@@ -26,6 +26,7 @@ pub(crate) enum Who {
     RawStatus,
     Gate,
     Ours,
+    OursBeside,
     OursExclusive,
     RwLock,
     ArcSwap,
@@ -92,12 +93,15 @@ fn chain<const FURTHER: usize, F: FnMut(u64, u64) -> u64>(
 pub(crate) fn all(libraries: &Libraries) -> Result<Vec<Box<dyn Contender>>> {
     let adder = Arc::new(Adder::load(&libraries.adder)?);
     let host = Arc::new(ours::Ours::start(libraries)?);
+    // Nobody calls a `&mut self` method there.
+    let another = Arc::new(ours::Ours::start(libraries)?);
     Ok(vec![
         Box::new(direct::Direct),
         Box::new(raw::Raw(Arc::clone(&adder))),
         Box::new(raw::RawStatus(Arc::clone(&adder))),
         Box::new(gate::BehindGate::new(Arc::clone(&adder))),
         Box::new(ours::Shared(Arc::clone(&host))),
+        Box::new(ours::Beside(another)),
         Box::new(ours::Exclusive(host)),
         Box::new(rwlock::BehindRwLock::new(Arc::clone(&adder))),
         Box::new(arc_swap::BehindArcSwap::new(adder)),

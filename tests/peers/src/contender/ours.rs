@@ -49,6 +49,15 @@ impl Ours {
         )
     }
 
+    /// `Tallies.add_uncounted`, a `&self` method of a plugin that has a `&mut self` method too.
+    pub(crate) fn add_beside(&self) -> Result<impl FnMut(u64, u64) -> u64 + '_> {
+        let tallies = self.tallies.clone();
+        Ok(
+            #[inline(always)]
+            move |a, b| tallies.add_uncounted(a, b).expect("calls do not fail"),
+        )
+    }
+
     /// `Tallies.add`, a `&mut self` method.
     pub(crate) fn add_exclusively(&self) -> Result<impl FnMut(u64, u64) -> u64 + '_> {
         let tallies = self.tallies.clone();
@@ -78,6 +87,9 @@ fn load(host: &Host, file: &Path) -> Result<host::report::SwapReport> {
 /// The contender: a `&self` method.
 pub(crate) struct Shared(pub(crate) Arc<Ours>);
 
+/// The contender: a `&self` method of a plugin that has a `&mut self` method too, which nobody calls meanwhile.
+pub(crate) struct Beside(pub(crate) Arc<Ours>);
+
 /// The contender: a `&mut self` method.
 pub(crate) struct Exclusive(pub(crate) Arc<Ours>);
 
@@ -92,6 +104,20 @@ impl Contender for Shared {
 
     fn caller(&self) -> Result<Box<dyn Caller + '_>> {
         Ok(Box::new(self.0.add()?))
+    }
+}
+
+impl Contender for Beside {
+    fn who(&self) -> Who {
+        Who::OursBeside
+    }
+
+    fn what(&self) -> String {
+        "**ours**: the same, of a plugin that has a `&mut self` method too".to_owned()
+    }
+
+    fn caller(&self) -> Result<Box<dyn Caller + '_>> {
+        Ok(Box::new(self.0.add_beside()?))
     }
 }
 

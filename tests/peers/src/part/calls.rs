@@ -5,7 +5,7 @@ use crate::{
     builds::Libraries,
     contender::{self, Who},
     ratios::Ratios,
-    rounds::{self, Series, median, ratio, undisturbed},
+    rounds::{self, Series, least, median, ratio, undisturbed},
     telling::{Section, number, progress},
 };
 use anyhow::{Context, Result};
@@ -48,6 +48,7 @@ impl Results {
                 "ns, 2 threads",
                 "2 threads / 1",
                 "undisturbed, 1 / 2",
+                "least, 1 / 2",
                 "over the gate, 1 / 2",
                 "over ours, 1 / 2",
             ],
@@ -72,6 +73,11 @@ impl Results {
                     number(undisturbed(&series.one)),
                     number(undisturbed(&series.two))
                 ),
+                format!(
+                    "{} / {}",
+                    number(least(&series.one)),
+                    number(least(&series.two))
+                ),
                 over(gate),
                 over(ours),
             ]);
@@ -79,7 +85,7 @@ impl Results {
         section.note(&format!(
             "Medians of {} interleaved rounds of {} ms a contender; a ratio is the median of the rounds' ratios. Two threads, each \
              kept on a processor, are timed from the first beginning to the last end. Each round has all loops at the next of {} \
-             placements in a cache line; \"undisturbed\" is the mean of each placement's least time.",
+             placements in a cache line; \"undisturbed\" is the mean of each placement's least time, \"least\" the least of all.",
             effort.call_rounds,
             effort.call_slice.as_millis(),
             contender::PLACEMENTS

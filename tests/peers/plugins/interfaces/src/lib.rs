@@ -9,9 +9,11 @@ pub trait Adds {
     fn busy(&self, micros: u64);
 }
 
-/// Sums that are made alone.
+/// Sums that are made alone, and others of the same plugin that are not.
 #[plugin_api::interface]
 pub trait Tallies {
     /// The sum, counted.
     fn add(&mut self, a: u64, b: u64) -> u64;
+    /// The sum.
+    fn add_uncounted(&self, a: u64, b: u64) -> u64;
 }
