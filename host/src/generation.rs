@@ -7,7 +7,7 @@ use crate::{
         instance::{Candidate, Instance, Locking},
         tables::{Tables, TypedMethod, View},
     },
-    gate::{Tally, Tenant},
+    gate::{Openness, Tally, Tenant},
     pace::Pace,
     pending::PendingCalls,
     steps::watch::StagedCopy,
@@ -77,6 +77,10 @@ impl Tenant for Generation {
 
     fn tally(&self) -> &Arc<Tally> {
         &self.life.tally
+    }
+
+    fn openness(&self) -> Option<&Openness> {
+        self.instance.openness()
     }
 }
 

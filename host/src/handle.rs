@@ -261,7 +261,10 @@ impl Passage {
             }
             let inside = |object| inside(object, table);
             let from_inside = was_inside || is_waited_for;
-            let guard = |openness: &_, deadline| gate.guard(generation, openness, deadline);
+            if let Some(openness) = instance.openness().filter(|_| !exclusive && !was_inside) {
+                openness.note_beside();
+            }
+            let guard = |deadline| gate.guard(generation, deadline);
             match instance.enter(exclusive, self.limit, from_inside, guard, inside) {
                 Some(done) => self.settled(done, || generation, method, exclusive, refused),
                 None => Err(self.waited(method)),

@@ -326,7 +326,7 @@ impl Core {
         let enters = || inside_since.set(Some(Instant::now()));
         let (instance, limit) = (&generation.instance, manner.limit());
         let answered = if exclusive {
-            let guard = |openness: &_, deadline| slot.gate.guard(generation, openness, deadline);
+            let guard = |deadline| slot.gate.guard(generation, deadline);
             instance.call_exclusive(number, arguments, limit, guard, enters)
         } else {
             let from_inside = was_inside || Within::current().holds(&slot.gate, generation);

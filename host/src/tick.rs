@@ -1,8 +1,8 @@
 //! The tick: what is done now and then for threads that call, so that their calls need not ask for it.
 //!
-//! It has calls timed, has `&self` calls go without a lock while no `&mut self` method is called, and sends threads by what
-//! retired libraries have left on them. It comes on the clock's thread, seldom
-//! while nobody calls, and never so often that it would take more than a hundredth of a processor.
+//! It has calls timed, has `&self` methods go without a lock while no `&mut self` method is called, and sends threads by what
+//! retired libraries have left on them. It comes on the clock's thread, seldom while nobody calls, and never so often that it
+//! would take more than a hundredth of a processor.
 
 use crate::{core::Core, foreign::interpose, gate::Gate, generation::Generation};
 use rustix::time::{ClockId, clock_gettime};

@@ -102,14 +102,17 @@ fn nobody_sees_a_change_half_made_or_loses_one_through_swaps() {
     let (lookers, twins) = (Lookers::start(&host), twins(&host));
     let ended = Arc::new(AtomicBool::new(false));
     let changing = {
-        let ended = Arc::clone(&ended);
+        let (ended, looks) = (Arc::clone(&ended), Arc::clone(&lookers.looks));
         thread::spawn(move || {
             let mut changes = 0;
             while !ended.load(Ordering::Relaxed) {
                 changes += 1;
                 assert_eq!(twins.change(), Ok(2 * changes));
-                // Seldom enough that others go without the lock in between.
-                thread::sleep(Duration::from_millis(changes % 8));
+                // Now at once again, now after others have gone without the lock.
+                let wanted = looks.load(Ordering::Relaxed) + changes % 8 * 5000;
+                until("the twins were looked at", || {
+                    (looks.load(Ordering::Relaxed) >= wanted).then_some(())
+                });
             }
             changes
         })

@@ -108,8 +108,9 @@ impl Candidate {
             object: UnsafeCell::new(self.object),
             lock: match lock {
                 Locking::None => None,
-                Locking::ForExclusive => Some(Lock::new(&tables)),
+                Locking::ForExclusive => Some(Lock::default()),
             },
+            closed: Box::new(tables.without_places()),
             tables,
             library: self.library,
         }
@@ -134,6 +135,8 @@ pub(crate) enum Locking {
 pub(crate) struct Instance {
     object: UnsafeCell<PluginObjectBox>,
     tables: Arc<Tables>,
+    /// The same with nothing at any place: what callers find while they may not go without the lock.
+    closed: Box<Tables>,
     /// Between `&mut self` methods and all others; absent where there are none of the former.
     lock: Option<Lock>,
     library: Library,
@@ -158,8 +161,8 @@ impl PendingCall {
 
 // SAFETY: The object is `Send + Sync` by its contract. The cell gives `&mut` to it in `call_exclusive` only, under the
 // lock's write side, while every `&` is under its read side; without a lock no `&mut` is given at all. Functions of tables
-// are called under the same sides; or, where they take `&self`, without one while the lock is open, which whoever has it alone ends
-// first.
+// are called under the same sides; or, where they take `&self`, without one while `Openness` says that it is open, which
+// `Lock::alone` ends, and waits for those inside, before it gives the write side.
 unsafe impl Sync for Instance {}
 
 /// Why a call was not answered by a value.
@@ -195,14 +198,14 @@ impl Instance {
             .map_err(Unanswered::Fault)
     }
 
-    /// Calls a `&mut self` method, waiting at most `limit` for the others to end; `guard` has nobody go without the lock any more,
-    /// until that moment at most, and says whether it has done so. Says when it `enters`.
+    /// Calls a `&mut self` method, waiting at most `limit` for the others to end; `guard` as for [`Lock::alone`]. Says when it
+    /// `enters`.
     pub(crate) fn call_exclusive(
         &self,
         method: u32,
         arguments: &[u8],
         limit: Duration,
-        guard: impl Fn(&Openness, Instant) -> bool,
+        guard: impl Fn(Instant) -> bool,
         enters: impl FnOnce(),
     ) -> Result<Vec<u8>, Unanswered> {
         let Some(lock) = &self.lock else {
@@ -214,8 +217,8 @@ impl Instance {
         };
         let _alone = lock.alone(limit, guard).ok_or(Unanswered::OutOfTime)?;
         enters();
-        // SAFETY: The lock is had alone: no other reference to the object exists, since each is made under one of its sides,
-        // and no function of a table is inside, since those go under one too or are waited for by who has it alone.
+        // SAFETY: `Alone` is held, with which nobody is inside of the object: no other reference to it exists, since each is
+        // made by somebody inside, under a side of the lock, or without one as `Openness` has it.
         let object = unsafe { &mut *self.object.get() };
         bytes(object.call_exclusive(method, FORMAT_JSON, RSlice::from_slice(arguments)))
             .map_err(Unanswered::Fault)
@@ -229,10 +232,15 @@ impl Instance {
 
     /// The tables, while no `&mut self` method is to be minded; else some with nothing at any place.
     pub(crate) fn open_to_callers(&self) -> &Tables {
-        match &self.lock {
-            None => &self.tables,
-            Some(lock) => lock.shown_of(&self.tables),
+        match self.openness() {
+            Some(openness) if !openness.is_open() => &self.closed,
+            _ => &self.tables,
         }
+    }
+
+    /// Whether `&self` methods of interfaces go without the lock, where there is one.
+    pub(crate) fn openness(&self) -> Option<&Openness> {
+        self.lock.as_ref().map(Lock::openness)
     }
 
     /// Has the tables be open to callers, if calls by the lock would gain by it and none minds. Says whether that is news.
@@ -247,7 +255,7 @@ impl Instance {
         exclusive: bool,
         limit: Duration,
         from_inside: bool,
-        guard: impl Fn(&Openness, Instant) -> bool,
+        guard: impl Fn(Instant) -> bool,
         inside: impl FnOnce(Object) -> R,
     ) -> Option<R> {
         let object = self.tables.object();
@@ -260,10 +268,6 @@ impl Instance {
                 Some(inside(object))
             }
             Some(lock) => {
-                // Calls from inside go by the lock in any case.
-                if !from_inside {
-                    lock.note_beside();
-                }
                 let _shared = lock.shared(limit, from_inside)?;
                 Some(inside(object))
             }

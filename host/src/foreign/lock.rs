@@ -1,9 +1,11 @@
 //! The lock between an instance's `&mut self` methods and all others.
 //!
-//! `&self` methods hold its shared side, and run beside one another; `&mut self` methods have it alone. While none of the latter
-//! is called, `&self` methods of interfaces go without it: see the gate's [`Openness`].
+//! `&self` methods hold its shared side, and run beside one another; `&mut self` methods have it alone. While none of the
+//! latter is called, `&self` methods of interfaces go without it: see the gate's [`Openness`].
+//!
+//! A pending call does not wait for its share on a thread: where there is none, it puts its waker into `waiting`, tries once
+//! more, and goes away. Whoever has had the other side, or waited for it, wakes all of them afterwards.
 
-use super::tables::Tables;
 use crate::{deadline, gate::Openness};
 use parking_lot::{
     ArcRwLockReadGuard, Mutex, RawRwLock, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -20,10 +22,9 @@ use std::{
 /// How often a lock is tried where the thread must not sleep: about a microsecond.
 const TRIES: usize = 64;
 
-/// The lock of one instance.
+/// The lock of one instance. It begins guarded.
+#[derive(Default)]
 pub(super) struct Lock {
-    /// What callers find while they may not go without it: the instance's tables with nothing at any place.
-    closed: Box<Tables>,
     openness: Openness,
     sides: Arc<RwLock<()>>,
     /// Pending calls that wait for a `&mut self` method to end.
@@ -33,39 +34,16 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// One that is guarded, for an instance with such tables.
-    pub(super) fn new(tables: &Tables) -> Self {
-        Lock {
-            closed: Box::new(tables.without_places()),
-            openness: Openness::default(),
-            sides: Arc::default(),
-            waiting: Mutex::default(),
-            shares: Arc::default(),
-        }
+    /// Whether methods of interfaces go without it, where they take `&self`.
+    pub(super) fn openness(&self) -> &Openness {
+        &self.openness
     }
 
-    /// What callers find, of the instance's tables: them, or nothing at any place.
-    pub(super) fn shown_of<'lock>(&'lock self, tables: &'lock Tables) -> &'lock Tables {
-        if self.openness.is_open() {
-            tables
-        } else {
-            &self.closed
-        }
-    }
-
-    /// Notes that a `&self` method of an interface is called by the lock.
-    pub(super) fn note_beside(&self) {
-        self.openness.note_beside();
-    }
-
-    /// Lets methods of interfaces go without the lock again, where that saves them something. Says whether it has.
+    /// Lets methods of interfaces go without the lock again, if it pays. Says whether it has.
     pub(super) fn tick(&self) -> bool {
-        // Where somebody has the other side, or waits for it, it is not to be had.
-        self.openness.tick()
-            && self
-                .sides
-                .try_read()
-                .is_some_and(|_side| self.openness.open())
+        // Mostly it is not to be had where somebody waits for the other side; who gets that looks again.
+        let side = || self.sides.try_read();
+        self.openness.tick() && side().is_some_and(|_side| self.openness.open())
     }
 
     /// The shared side, for a `&self` method. It waits behind a `&mut self` method that waits; but not where that may wait
@@ -85,13 +63,14 @@ impl Lock {
         }
     }
 
-    /// The other side, for a `&mut self` method. `guard` has nobody go without the lock any more, until that moment at most, and
-    /// says whether it has done so.
+    /// The other side, for a `&mut self` method: nobody is inside then, by the lock or without it. `guard` has nobody go
+    /// without it any more, as [`Gate::guard`](crate::gate::Gate::guard) does, until that moment at most; it says whether it
+    /// has done so.
     #[inline]
     pub(super) fn alone(
         &self,
         limit: Duration,
-        guard: impl Fn(&Openness, Instant) -> bool,
+        guard: impl Fn(Instant) -> bool,
     ) -> Option<Alone<'_>> {
         let then = self.wakes();
         self.openness.note_alone();
@@ -117,10 +96,10 @@ impl Lock {
     fn guarded_side(
         &self,
         deadline: Instant,
-        guard: &dyn Fn(&Openness, Instant) -> bool,
+        guard: &dyn Fn(Instant) -> bool,
     ) -> Option<RwLockWriteGuard<'_, ()>> {
         loop {
-            if !self.openness.is_guarded() && !guard(&self.openness, deadline) {
+            if !self.openness.is_guarded() && !guard(deadline) {
                 return None;
             }
             let (sides, left) = (
@@ -131,7 +110,6 @@ impl Lock {
             if let Some(side) = self.if_guarded(side) {
                 return Some(side);
             }
-            self.openness.note_alone();
         }
     }
 
@@ -190,7 +168,7 @@ impl Lock {
     }
 }
 
-/// The other side: nobody else is inside as long as it lives.
+/// The other side: nobody else is inside as long as it lives, by the lock or without it.
 pub(super) struct Alone<'lock> {
     // In this order: who is woken finds the lock free.
     _side: RwLockWriteGuard<'lock, ()>,
@@ -245,4 +223,65 @@ fn in_time<G>(
         }
         guard
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{cell::Cell, task::Wake};
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_finds_it_open_gives_it_back_and_wakes_who_was_refused_before_it_waits() {
+        let lock = Lock::default();
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        let side = lock.sides.write();
+        assert!(lock.poll_share(true, &waker).is_pending(), "it is held");
+        assert!(lock.openness.open());
+        assert!(lock.if_guarded(side).is_none(), "it is open");
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert!(lock.poll_share(true, &waker).is_ready());
+    }
+
+    #[test]
+    fn it_is_asked_for_guard_only_where_it_is_open_and_not_had_where_that_fails() {
+        let lock = Lock::default();
+        let asked = Cell::new(0);
+        let refuse = |_| {
+            asked.set(asked.get() + 1);
+            false
+        };
+        assert!(lock.alone(Duration::ZERO, refuse).is_some());
+        assert_eq!(asked.get(), 0, "it begins guarded");
+        assert!(lock.openness.open());
+        assert!(lock.alone(Duration::ZERO, refuse).is_none());
+        assert_eq!(asked.get(), 1);
+    }
+
+    #[test]
+    fn it_is_opened_where_others_came_by_it_and_nobody_alone_has_come_or_is_there() {
+        let lock = Lock::default();
+        assert!(!lock.tick(), "nobody has come");
+        lock.openness.note_beside();
+        lock.openness.note_alone();
+        assert!(!lock.tick(), "somebody has come alone");
+        lock.openness.note_beside();
+        let side = lock.sides.write();
+        assert!(!lock.tick(), "somebody is alone");
+        drop(side);
+        assert!(!lock.tick(), "nobody has come since");
+        let _beside = lock.sides.read();
+        lock.openness.note_beside();
+        assert!(lock.tick());
+        assert!(lock.openness.is_open());
+    }
 }

@@ -1,8 +1,8 @@
 //! Foreign code: all that touches a plugin's library, behind a safe face.
 //!
-//! Inside: mapping and unmapping a library ([`library`]), calling the object it made ([`instance`], [`lock`], [`tables`]), having it
-//! parse data ([`parsed`]), and what the C library is kept from holding of it ([`interpose`]). Outside, nobody uses `libloading` or a raw address. This module
-//! knows nothing of slots, gates or journeys.
+//! Inside: mapping and unmapping a library ([`library`]), calling the object it made ([`instance`], [`lock`], [`tables`]),
+//! having it parse data ([`parsed`]), and what the C library is kept from holding of it ([`interpose`]). Outside, nobody uses
+//! `libloading` or a raw address. This module knows nothing of slots, gates or journeys.
 
 #[expect(
     unsafe_code,

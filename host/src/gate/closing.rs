@@ -86,12 +86,12 @@ impl Seen {
         }
     }
 
-    /// Waits until each pin's lease has ended, or the pin says that it goes by a lock, which is waited for later. Says whether
+    /// Waits until each pin's lease has ended, or the pin says that it goes by the lock that is taken next. Says whether
     /// all do before the deadline.
-    pub(super) fn wait(&self, deadline: Instant, goes_by_a_lock: impl Fn(&Pin) -> bool) -> bool {
+    pub(super) fn wait(&self, deadline: Instant, goes_by_the_lock: impl Fn(&Pin) -> bool) -> bool {
         let began = Instant::now();
         for (_, lease, pin) in &self.0 {
-            while pin.holds(*lease) && !goes_by_a_lock(pin) {
+            while pin.holds(*lease) && !goes_by_the_lock(pin) {
                 let now = Instant::now();
                 if now >= deadline {
                     return false;

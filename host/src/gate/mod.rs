@@ -27,8 +27,8 @@
 //! have it show nothing, or another view of the tenant that it shows, or have its next call timed. Anybody reads it (what it
 //! counts under that lock). `current` and `tenant` are written by whoever holds the gate's `swap` lock: one swap at a time; so
 //! is `bias`, but that whoever lets only insiders in makes it null at any time. The row and the table of a thread's pins
-//! belong to that thread. What a pin says of its present lease (for whom it counts, that it goes by the door or is for a call made
-//! alone) is stored with release, after the leases of before: others decide by it whom to wait for.
+//! belong to that thread. What a pin says of its present lease (for whom it counts, that it goes by the door, or is for a
+//! call made alone) is stored with release, after the leases of before: others decide by it whom to wait for.
 //!
 //! # Protocols, and why they hold
 //! 1. *Enter by the pin, against leaving the bias.* The caller marks its pin, passes its fence, loads what the pin shows (or
@@ -142,6 +142,10 @@ pub(crate) trait Tenant {
     fn number(&self) -> u64;
     /// Where the calls into it are counted.
     fn tally(&self) -> &Arc<Tally>;
+    /// Whether it is open to callers without a lock, where it has one between its calls: see [guarding](guarding).
+    fn openness(&self) -> Option<&Openness> {
+        None
+    }
 }
 
 /// The door of a slot.

@@ -162,7 +162,7 @@ impl Pin {
     #[inline(always)]
     pub(super) fn note_exclusive(&self, call: Call) {
         if call.exclusive {
-            // Release, like the next: whoever finds it finds the calls of before ended.
+            // Release, as of whom it counts for: whoever finds it finds the calls of before ended.
             self.is_exclusive.store(true, Ordering::Release);
         }
     }

@@ -1,8 +1,8 @@
 //! Views: through which the calls of one thread see the tenant, and whether they see it at all.
 //!
-//! A tenant has two at a time: the plain one, and the timed one, of which [timing](super::timing) tells. A pin *shows* one of them, or
-//! none: then its thread's next call goes with a lease, which has the pin show the tenant if callers may enter that by their
-//! pins (protocol 7 of the gate). A tenant that is to be seen through others from now on has all pins show nothing first.
+//! A tenant has two at a time: the plain one, and the timed one, of which [timing](super::timing) tells. A pin *shows* one of
+//! them, or none: then its thread's next call goes with a lease, which has the pin show the tenant if callers may enter that by
+//! their pins (protocol 7 of the gate). A tenant that is to be seen through others from now on has all pins show nothing first.
 //!
 //! Who may touch what: all of it is written under the book's lock of the pin; the tenant and its views by the pin's thread
 //! only, which reads them without. A call loads the one that is shown without the lock.

@@ -77,6 +77,10 @@ impl Tenant for Locked {
     fn tally(&self) -> &Arc<Tally> {
         &self.tally
     }
+
+    fn openness(&self) -> Option<&Openness> {
+        Some(&self.openness)
+    }
 }
 
 /// Runs a model in every order that needs at most so many preemptions, with a tenant that is open, and a caller who passes.
@@ -147,7 +151,7 @@ fn alone_until(gate: &Gate<Locked>, deadline: Instant) -> bool {
     let called = gate.pass(LONG, ALONE, |tenant| {
         loop {
             let openness = &tenant.openness;
-            if !openness.is_guarded() && !gate.guard(tenant, openness, deadline) {
+            if !openness.is_guarded() && !gate.guard(tenant, deadline) {
                 return false;
             }
             let _side = tenant.lock.try_write_for(LONG);

@@ -85,7 +85,8 @@ impl Results {
         section.note(&format!(
             "Medians of {} interleaved rounds of {} ms a contender; a ratio is the median of the rounds' ratios. Two threads, each \
              kept on a processor, are timed from the first beginning to the last end. Each round has all loops at the next of {} \
-             placements in a cache line; \"undisturbed\" is the mean of each placement's least time, \"least\" the least of all.",
+             placements in a cache line; \"undisturbed\" is the mean of each placement's least time, \"least\" the least of \
+             all.",
             effort.call_rounds,
             effort.call_slice.as_millis(),
             contender::PLACEMENTS
